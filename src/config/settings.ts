@@ -1,0 +1,102 @@
+/** The settings this program knows: one table that feeds parsing, --help, .env.example and the README. */
+
+/** One variable of the environment. */
+export interface SettingRow {
+  readonly variable: string;
+  /** How it reads in --help when it is not set; empty where it has no default. */
+  readonly default: string;
+  readonly help: string;
+  readonly required?: boolean;
+  readonly secret?: boolean;
+}
+
+export const settingRows = [
+  {
+    variable: "PROXMOX_HOST",
+    default: "",
+    help: "The PVE host: a name or an address; may carry a port (pve.lan:8006) or be a pasted https://pve.lan:8006/",
+    required: true,
+  },
+  {
+    variable: "PROXMOX_USER",
+    default: "",
+    help: "The user the API token belongs to, as in agent@pve; or the whole token id, as in agent@pve!mcp",
+    required: true,
+  },
+  {
+    variable: "PROXMOX_TOKEN_NAME",
+    default: "",
+    help: "The name of the API token, as in mcp; not needed when PROXMOX_USER holds the whole token id",
+    required: true,
+  },
+  {
+    variable: "PROXMOX_TOKEN_VALUE",
+    default: "",
+    help: "The secret that PVE showed when the token was made",
+    required: true,
+    secret: true,
+  },
+  { variable: "PROXMOX_PORT", default: "8006", help: "The port of the PVE API; a port in PROXMOX_HOST wins" },
+  {
+    variable: "PROXMOX_VERIFY_SSL",
+    default: "false",
+    help: "true: the certificate must verify against the CAs of the operating system and Mozilla (true, 1, yes, on)",
+  },
+  {
+    variable: "PROXMOX_CA_FILE",
+    default: "",
+    help: "A file with the CA to verify against, as in pve-root-ca.pem; verifies whatever PROXMOX_VERIFY_SSL says",
+  },
+  {
+    variable: "PROXMOX_FINGERPRINT",
+    default: "",
+    help:
+      "The SHA-256 fingerprint of the host's certificate (AA:BB:…); nothing is sent to a host that shows another one",
+  },
+  {
+    variable: "PROXMOX_READ_ONLY",
+    default: "false",
+    help: "true: only the tools that read are offered, all others are refused",
+  },
+  { variable: "PROXMOX_TIMEOUT", default: "30", help: "Seconds until a request to PVE is given up" },
+  { variable: "PROXMOX_MAX_CONNECTIONS", default: "8", help: "Requests to PVE at one time" },
+] as const satisfies readonly SettingRow[];
+
+export type Variable = (typeof settingRows)[number]["variable"];
+
+/** How the identity of the PVE host is established. */
+export type Trust =
+  /** Not at all, as a fresh PVE's certificate verifies against nothing; a warning names the fingerprint to pin. */
+  | { readonly mode: "none" }
+  /** Against Mozilla's and the operating system's CAs. */
+  | { readonly mode: "system" }
+  /** Against the CA certificates in PEM. */
+  | { readonly mode: "ca"; readonly pem: string; readonly file: string }
+  /** Against a SHA-256 fingerprint: upper-case hex pairs joined by colons. */
+  | { readonly mode: "pin"; readonly fingerprint: string };
+
+/** Where and how to reach PVE: complete, validated. */
+export interface Target {
+  /** A DNS name, an IPv4 address, or an IPv6 address without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** As in "agent@pve!mcp". */
+  readonly tokenId: string;
+  readonly tokenValue: string;
+  readonly trust: Trust;
+  readonly timeoutSeconds: number;
+  readonly maxConnections: number;
+}
+
+/** All settings after loading. */
+export interface Settings {
+  /** Undefined while required settings are missing: tools are listed, and a call says what to set. */
+  readonly target: Target | undefined;
+  /** The required variables that are not set. */
+  readonly missing: readonly Variable[];
+  readonly readOnly: boolean;
+  /** The file that settings were read from, if any. */
+  readonly file: string | undefined;
+  /** Things to tell the person who starts the server, on stderr. */
+  readonly warnings: readonly string[];
+}

@@ -1,0 +1,90 @@
+/** Turns what PVE sends (0/1 for booleans, numbers as text) into the types its schema declares. */
+
+/** The declared shape of a result; unknown fields pass as they are. */
+export type Shape =
+  | "number"
+  | "boolean"
+  | "string"
+  | "null"
+  | "record"
+  | "any"
+  | { readonly items: Shape }
+  | {
+    readonly fields: Readonly<Record<string, Shape>>;
+    readonly slots?: Readonly<Record<string, Shape>>;
+    readonly required?: readonly string[];
+  };
+
+/** A value that cannot be what the schema declares. `path` says where it stood, as in `[3].vmid`. */
+export class DecodeError extends Error {
+  override readonly name = "DecodeError";
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Undefined where a scalar does not fit: optional fields are then left out, required ones are an error. */
+function scalar(value: unknown, shape: "number" | "boolean" | "string"): unknown {
+  if (shape === "string") {
+    if (typeof value === "string") return value;
+    return typeof value === "number" || typeof value === "boolean" ? String(value) : undefined;
+  }
+  if (shape === "number") {
+    if (typeof value === "number") return Number.isFinite(value) ? value : undefined;
+    return typeof value === "string" && /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(value) ? Number(value) : undefined;
+  }
+  if (value === 1 || value === "1" || value === true) return true;
+  return value === 0 || value === "0" || value === "" || value === false ? false : undefined;
+}
+
+/**
+ * Decodes a value along its declared shape.
+ * @throws {DecodeError} when a list is no list, an object no object, or a field that identifies a row is missing
+ */
+export function decode(value: unknown, shape: Shape, path = "data"): unknown {
+  if (shape === "any") return value;
+  if (shape === "null") return null;
+  if (typeof shape === "string" && shape !== "record") {
+    const found = scalar(value, shape);
+    if (found === undefined) throw new DecodeError(`${path} is ${kindOf(value)} where a ${shape} is declared`);
+    return found;
+  }
+  if (typeof shape === "object" && "items" in shape) {
+    if (!Array.isArray(value)) throw new DecodeError(`${path} is ${kindOf(value)} where a list is declared`);
+    return value.map((item, index) => decode(item, shape.items, `${path}[${index}]`));
+  }
+  if (!isRecord(value)) throw new DecodeError(`${path} is ${kindOf(value)} where an object is declared`);
+  if (shape === "record") return value;
+  const result: Record<string, unknown> = {};
+  for (const [name, field] of Object.entries(value)) {
+    if (field === null || name === "__proto__") continue;
+    const declared = shapeOf(shape, name);
+    if (declared === undefined) result[name] = field;
+    else if (declared === "number" || declared === "boolean" || declared === "string") {
+      const found = scalar(field, declared);
+      if (found !== undefined) result[name] = found;
+    } else result[name] = decode(field, declared, `${path}.${name}`);
+  }
+  for (const name of shape.required ?? []) {
+    if (!Object.hasOwn(result, name)) throw new DecodeError(`${path} has no ${name}`);
+  }
+  return result;
+}
+
+function shapeOf(
+  shape: { fields: Readonly<Record<string, Shape>>; slots?: Readonly<Record<string, Shape>> },
+  name: string,
+) {
+  if (Object.hasOwn(shape.fields, name)) return shape.fields[name];
+  const family = /^([a-z]+)\d+$/.exec(name)?.[1];
+  return family !== undefined && shape.slots !== undefined && Object.hasOwn(shape.slots, family)
+    ? shape.slots[family]
+    : undefined;
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  if (value === undefined) return "missing";
+  return Array.isArray(value) ? "a list" : `a ${typeof value}`;
+}

@@ -1,0 +1,190 @@
+/** Every request this program can ever send: method, path, parameters with the values they may have, and its state check. */
+import * as v from "./values.ts";
+
+/** The state checks of checks.ts; a catalogue entry names the one that has to pass before the request may leave. */
+export type CheckName = "free-vmid" | "pending" | "vm-config" | "container-config";
+
+/** There is no DELETE: a request that deletes cannot be written down here. */
+export type Method = "GET" | "POST" | "PUT";
+
+/** One request. `params` is the allowlist; `name[n]` stands for name0, name1, … up to the slot limits of the gate. */
+export interface Entry {
+  readonly params: Readonly<Record<string, v.Rule>>;
+  /** Parameters without which the request is refused. */
+  readonly required?: readonly string[];
+  readonly check?: CheckName;
+}
+
+const cpuAndMemory = {
+  cores: v.integer(1, 1024),
+  cpulimit: v.decimal(0, 1024),
+  cpuunits: v.integer(1, 262_144),
+  onboot: v.flag,
+  description: v.text(8192),
+  tags: v.tags,
+  startup: v.startupOrder,
+};
+
+const vmOptions = {
+  ...cpuAndMemory,
+  name: v.dnsName,
+  sockets: v.integer(1, 64),
+  vcpus: v.integer(1, 1024),
+  cpu: v.cpuType,
+  numa: v.flag,
+  memory: v.integer(16, 16_777_216),
+  balloon: v.integer(0, 16_777_216),
+  agent: v.guestAgent,
+  ostype: v.oneOf(
+    "other",
+    "wxp",
+    "w2k",
+    "w2k3",
+    "w2k8",
+    "wvista",
+    "win7",
+    "win8",
+    "win10",
+    "win11",
+    "l24",
+    "l26",
+    "solaris",
+  ),
+  boot: v.bootOrder,
+  bios: v.oneOf("seabios", "ovmf"),
+  machine: v.machineType,
+  scsihw: v.oneOf("lsi", "lsi53c810", "virtio-scsi-pci", "virtio-scsi-single", "megasas", "pvscsi"),
+  vga: v.display,
+  tablet: v.flag,
+  localtime: v.flag,
+  ciuser: v.matching(/[a-z_][a-z0-9_-]{0,31}/, "a user's name"),
+  cipassword: v.secret(1, 128),
+  ciupgrade: v.flag,
+  citype: v.oneOf("nocloud", "configdrive2", "opennebula"),
+  nameserver: v.addressList,
+  searchdomain: v.dnsName,
+  sshkeys: v.encodedPublicKeys,
+  "ipconfig[n]": v.ipConfig,
+  "net[n]": v.vmNetwork,
+  "scsi[n]": v.driveSlot,
+  "virtio[n]": v.newDisk,
+  "sata[n]": v.driveSlot,
+  "ide[n]": v.driveSlot,
+  efidisk0: v.efiDisk,
+  tpmstate0: v.tpmState,
+};
+
+const containerOptions = {
+  ...cpuAndMemory,
+  hostname: v.dnsName,
+  memory: v.integer(16, 16_777_216),
+  swap: v.integer(0, 16_777_216),
+  nameserver: v.addressList,
+  searchdomain: v.dnsName,
+  timezone: v.matching(/host|[A-Za-z]+(?:\/[A-Za-z0-9_+-]+){0,2}/, "a time zone, as in Europe/Vienna"),
+  features: v.containerFeatures,
+  "net[n]": v.containerNetwork,
+  "mp[n]": v.mountPoint,
+};
+
+const clone = {
+  newid: v.vmid,
+  description: v.text(8192),
+  full: v.flag,
+  pool: v.poolName,
+  snapname: v.configId,
+  storage: v.storageName,
+  target: v.nodeName,
+};
+
+const none = {};
+
+export const catalogue = {
+  "GET /version": { params: none },
+  "GET /nodes": { params: none },
+  "GET /nodes/{node}/status": { params: none },
+  "GET /cluster/resources": { params: { type: v.oneOf("vm", "storage", "node", "sdn") } },
+  "GET /cluster/nextid": { params: { vmid: v.vmid } },
+  "GET /nodes/{node}/qemu": { params: none },
+  "GET /nodes/{node}/lxc": { params: none },
+  "GET /nodes/{node}/qemu/{vmid}/status/current": { params: none },
+  "GET /nodes/{node}/lxc/{vmid}/status/current": { params: none },
+  "GET /nodes/{node}/qemu/{vmid}/config": { params: none },
+  "GET /nodes/{node}/lxc/{vmid}/config": { params: none },
+  "GET /nodes/{node}/qemu/{vmid}/pending": { params: none },
+  "GET /nodes/{node}/lxc/{vmid}/pending": { params: none },
+  "GET /nodes/{node}/storage": {
+    params: { content: v.oneOf("images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import") },
+  },
+  "GET /nodes/{node}/storage/{storage}/content": {
+    params: { content: v.oneOf("images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import"), vmid: v.vmid },
+  },
+  "GET /nodes/{node}/tasks/{upid}/status": { params: none },
+  "GET /nodes/{node}/tasks/{upid}/log": { params: { start: v.integer(0, 10_000_000), limit: v.integer(1, 1000) } },
+  "POST /nodes/{node}/qemu/{vmid}/status/start": { params: none, check: "pending" },
+  "POST /nodes/{node}/qemu/{vmid}/status/stop": { params: none, check: "pending" },
+  "POST /nodes/{node}/qemu/{vmid}/status/shutdown": { params: { timeout: v.integer(1, 86_400) }, check: "pending" },
+  "POST /nodes/{node}/qemu/{vmid}/status/reboot": { params: { timeout: v.integer(1, 86_400) }, check: "pending" },
+  "POST /nodes/{node}/lxc/{vmid}/status/start": { params: none, check: "pending" },
+  "POST /nodes/{node}/lxc/{vmid}/status/stop": { params: none, check: "pending" },
+  "POST /nodes/{node}/lxc/{vmid}/status/shutdown": { params: { timeout: v.integer(1, 86_400) }, check: "pending" },
+  "POST /nodes/{node}/lxc/{vmid}/status/reboot": { params: { timeout: v.integer(1, 86_400) }, check: "pending" },
+  "POST /nodes/{node}/qemu": {
+    params: { ...vmOptions, vmid: v.vmid, pool: v.poolName, start: v.flag },
+    required: ["vmid"],
+    check: "free-vmid",
+  },
+  "POST /nodes/{node}/lxc": {
+    params: {
+      ...containerOptions,
+      vmid: v.vmid,
+      ostemplate: v.containerTemplate,
+      storage: v.storageName,
+      rootfs: v.rootFilesystem,
+      // Privileged containers have a root that is close to root on the host.
+      unprivileged: v.only("1"),
+      password: v.secret(5, 128),
+      "ssh-public-keys": v.publicKeys,
+      pool: v.poolName,
+      start: v.flag,
+      ostype: v.oneOf(
+        "debian",
+        "devuan",
+        "ubuntu",
+        "centos",
+        "fedora",
+        "opensuse",
+        "archlinux",
+        "alpine",
+        "gentoo",
+        "nixos",
+        "unmanaged",
+      ),
+    },
+    required: ["vmid", "ostemplate", "unprivileged"],
+    check: "free-vmid",
+  },
+  "POST /nodes/{node}/qemu/{vmid}/clone": {
+    params: { ...clone, name: v.dnsName, format: v.oneOf("raw", "qcow2", "vmdk") },
+    required: ["newid"],
+    check: "free-vmid",
+  },
+  "POST /nodes/{node}/lxc/{vmid}/clone": {
+    params: { ...clone, hostname: v.dnsName },
+    required: ["newid"],
+    check: "free-vmid",
+  },
+  "PUT /nodes/{node}/qemu/{vmid}/config": {
+    params: { ...vmOptions, digest: v.digest },
+    required: ["digest"],
+    check: "vm-config",
+  },
+  "PUT /nodes/{node}/lxc/{vmid}/config": {
+    params: { ...containerOptions, digest: v.digest },
+    required: ["digest"],
+    check: "container-config",
+  },
+} as const satisfies Readonly<Record<`${Method} /${string}`, Entry>>;
+
+/** The key of a request, as in "GET /nodes". */
+export type Call = keyof typeof catalogue;

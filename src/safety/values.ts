@@ -1,0 +1,401 @@
+/** What a parameter's value may be: rules that parse a value and rebuild the text that is sent, or refuse it. */
+import { Refusal } from "../errors.ts";
+
+/** What a tool may hand to the client as a parameter. */
+export type Scalar = string | number | boolean;
+
+/**
+ * Parses one value and returns the text that goes over the wire.
+ * @throws {Refusal} naming the parameter, the value and what is allowed
+ */
+export type Rule = (value: Scalar, name: string) => string;
+
+/** Refuses a value: `Refused net0="…": why`. The value is cut, as it may be anything a model wrote. */
+export function refuse(name: string, value: unknown, why: string): never {
+  const shown = typeof value === "string" ? value : String(value);
+  const cut = shown.length > 80 ? `${shown.slice(0, 80)}…` : shown;
+  throw new Refusal(`Refused ${name}=${JSON.stringify(cut)}: ${why}`);
+}
+
+/** A boolean; PVE's form encoding knows 0 and 1 only (captured 145–147). */
+export const flag: Rule = (value, name) => {
+  if (value === true || value === 1 || value === "1") return "1";
+  if (value === false || value === 0 || value === "0") return "0";
+  return refuse(name, value, "it must be true or false");
+};
+
+/** Exactly this value and no other. */
+export function only(expected: string): Rule {
+  return (value, name) => {
+    const text = value === true ? "1" : value === false ? "0" : String(value);
+    return text === expected ? text : refuse(name, value, `only ${expected} is allowed`);
+  };
+}
+
+/** An integer in a range. Text counts only in plain decimal digits, never "1e2" or " 5". */
+export function integer(minimum: number, maximum: number): Rule {
+  return (value, name) => {
+    const number = typeof value === "string" && /^-?\d{1,15}$/.test(value) ? Number(value) : value;
+    if (typeof number !== "number" || !Number.isInteger(number) || number < minimum || number > maximum) {
+      return refuse(name, value, `it must be an integer from ${minimum} to ${maximum}`);
+    }
+    return String(number);
+  };
+}
+
+/** A decimal number in a range, without an exponent. */
+export function decimal(minimum: number, maximum: number): Rule {
+  return (value, name) => {
+    const number = typeof value === "string" && /^\d{1,9}(\.\d{1,6})?$/.test(value) ? Number(value) : value;
+    if (typeof number !== "number" || !(number >= minimum && number <= maximum)) {
+      return refuse(name, value, `it must be a number from ${minimum} to ${maximum}`);
+    }
+    return String(number);
+  };
+}
+
+export function oneOf(...allowed: readonly string[]): Rule {
+  return (value, name) =>
+    typeof value === "string" && allowed.includes(value)
+      ? value
+      : refuse(name, value, `it must be one of ${allowed.join(", ")}`);
+}
+
+/** Text that matches a whole pattern; `what` says in words what the pattern accepts. */
+export function matching(pattern: RegExp, what: string, maximum = 255): Rule {
+  const whole = new RegExp(`^(?:${pattern.source})$`, pattern.flags);
+  return (value, name) => {
+    const text = typeof value === "number" ? String(value) : value;
+    return typeof text === "string" && text.length <= maximum && whole.test(text)
+      ? text
+      : refuse(name, value, `it must be ${what}`);
+  };
+}
+
+/** Free text in at most `maximum` characters; no control characters but newline and tab. */
+export function text(maximum: number): Rule {
+  return (value, name) => {
+    if (typeof value !== "string") return refuse(name, value, "it must be text");
+    if (value.length > maximum) return refuse(name, value, `it has more than ${maximum} characters`);
+    // deno-lint-ignore no-control-regex
+    if (/[\u0000-\u0008\u000b-\u001f\u007f]/.test(value)) return refuse(name, value, "it holds control characters");
+    if (!value.isWellFormed()) return refuse(name, value, "it is not valid Unicode");
+    return value;
+  };
+}
+
+/** A secret: one line of text that never appears in the message of a refusal. */
+export function secret(minimum: number, maximum: number): Rule {
+  return (value, name) => {
+    // deno-lint-ignore no-control-regex
+    if (
+      typeof value !== "string" || value.length < minimum || value.length > maximum || /[\u0000-\u001f]/.test(value)
+    ) {
+      throw new Refusal(`Refused ${name}: it must be one line of ${minimum} to ${maximum} characters`);
+    }
+    return value;
+  };
+}
+
+/** A property string of PVE (`virtio,bridge=vmbr0`): parsed into sub-keys, each judged by its own rule, and rebuilt. */
+export interface PropertyFormat {
+  /** The sub-key that may stand first without its name, and whose value is sent without it. */
+  readonly first?: string;
+  readonly keys: Readonly<Record<string, Rule>>;
+  /** Sub-keys that have to be there. */
+  readonly required?: readonly string[];
+  /** Sub-keys that are added when they are not named. */
+  readonly added?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Splits a property string into its sub-keys.
+ * PVE would take `file=…` for an unnamed first value, and the last of two equal keys: here an unknown or repeated sub-key
+ * is refused, so that what is judged is what PVE reads.
+ * @throws {Refusal}
+ */
+export function parseProperties(value: Scalar, name: string, format: PropertyFormat): Map<string, string> {
+  if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean") {
+    return refuse(name, value, "it must be text");
+  }
+  const source = value === true ? "1" : value === false ? "0" : String(value);
+  if (source.length > 1024 || !/^[\x20-\x7e]*$/.test(source)) {
+    return refuse(name, value, "it must be at most 1024 printable ASCII characters");
+  }
+  const found = new Map<string, string>();
+  for (const [index, part] of source.split(",").entries()) {
+    const at = part.indexOf("=");
+    const bare = at < 0;
+    if (bare && (index > 0 || format.first === undefined)) {
+      return refuse(name, value, `"${part}" is not of the form key=value`);
+    }
+    const key = bare && format.first !== undefined ? format.first : part.slice(0, at);
+    const sub = bare ? part : part.slice(at + 1);
+    if (!bare && key === format.first) return refuse(name, value, `write the ${key} first and without "${key}="`);
+    if (!Object.hasOwn(format.keys, key)) {
+      return refuse(name, value, `"${key}" is not allowed in it; allowed are ${Object.keys(format.keys).join(", ")}`);
+    }
+    if (found.has(key)) return refuse(name, value, `"${key}" stands in it twice`);
+    const rule = format.keys[key];
+    if (rule === undefined) return refuse(name, value, `"${key}" is not allowed in it`);
+    found.set(key, rule(sub, `${name}.${key}`));
+  }
+  for (const [key, fixed] of Object.entries(format.added ?? {})) if (!found.has(key)) found.set(key, fixed);
+  for (const key of format.required ?? []) {
+    if (!found.has(key)) return refuse(name, value, `it needs ${key}`);
+  }
+  return found;
+}
+
+/** Rebuilds a property string: the unnamed first value, then `key=value` in the order found. */
+export function buildProperties(found: ReadonlyMap<string, string>, first?: string): string {
+  const parts: string[] = [];
+  const leading = first === undefined ? undefined : found.get(first);
+  if (leading !== undefined) parts.push(leading);
+  for (const [key, sub] of found) if (key !== first) parts.push(`${key}=${sub}`);
+  return parts.join(",");
+}
+
+export function properties(format: PropertyFormat): Rule {
+  return (value, name) => buildProperties(parseProperties(value, name, format), format.first);
+}
+
+// ---- The words of PVE's formats -------------------------------------------------------------------------------------
+
+const STORAGE = "[A-Za-z][A-Za-z0-9._-]{0,98}[A-Za-z0-9]";
+const MAC = "(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}";
+const IPV4 = "(?:\\d{1,3}\\.){3}\\d{1,3}";
+const IPV6 = "[0-9A-Fa-f:.]{2,45}";
+const LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
+
+export const nodeName = matching(new RegExp(LABEL), "a node's name: letters, digits and hyphens", 63);
+export const storageName = matching(new RegExp(STORAGE), "a storage's name: letters, digits, hyphens, dots", 100);
+export const vmid = integer(100, 999_999_999);
+export const bridgeName = matching(/[A-Za-z][A-Za-z0-9_.-]{0,31}/, "a bridge's name, as in vmbr0");
+export const macAddress = matching(new RegExp(MAC), "a MAC address, as in BC:24:11:00:00:01");
+export const dnsName = matching(new RegExp(`${LABEL}(?:\\.${LABEL})*`), "a DNS name: letters, digits, hyphens, dots");
+export const poolName = matching(/[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+){0,2}/, "a pool's name", 100);
+export const digest = matching(/[0-9a-f]{40}/, "the digest that a read of the configuration gave");
+export const configId = matching(
+  /[A-Za-z][A-Za-z0-9_-]{1,39}/,
+  "a name that starts with a letter: letters, digits, _ and -",
+);
+export const upid = matching(
+  /UPID:[A-Za-z0-9-]{1,63}:[0-9A-F]{8}:[0-9A-F]{8,9}:[0-9A-F]{8}:[A-Za-z0-9_-]{1,64}:[A-Za-z0-9@._-]{0,128}:[A-Za-z0-9@!._-]{3,128}:/,
+  "a UPID",
+  512,
+);
+export const tags = matching(
+  /[A-Za-z0-9_][A-Za-z0-9_.+-]*(?:[;, ][A-Za-z0-9_][A-Za-z0-9_.+-]*)*|/,
+  'tags joined by ";": letters, digits, _ + - .',
+  1024,
+);
+const address = matching(new RegExp(`${IPV4}|${IPV6}`), "an IP address");
+export const addressList = matching(
+  new RegExp(`(?:${IPV4}|${IPV6})(?:[ ,;](?:${IPV4}|${IPV6}))*`),
+  "IP addresses, separated by spaces",
+  512,
+);
+const cidr4 = matching(
+  new RegExp(`dhcp|manual|${IPV4}/\\d{1,2}`),
+  "dhcp, manual, or an address with its prefix, as in 192.0.2.10/24",
+);
+const cidr6 = matching(
+  new RegExp(`auto|dhcp|manual|${IPV6}/\\d{1,3}`),
+  "auto, dhcp, manual, or an address with its prefix, as in 2001:db8::10/64",
+);
+const gibibytes = "(?:[1-9]\\d{0,5}|\\d{1,5}\\.\\d{1,3})";
+
+/**
+ * A volume that PVE is to allocate: `STORAGE:SIZE` in GiB. `STORAGE:VOLUME` (somebody's disk) and paths do not match, as
+ * what stands after the colon must be a number.
+ */
+export const newVolume = matching(
+  new RegExp(`${STORAGE}:${gibibytes}`),
+  "STORAGE:SIZE, a new volume of SIZE GiB, as in local-lvm:8; an existing volume or a path is never attached",
+);
+
+/** A disk of a VM, newly allocated. Sub-keys that cost data or protection (snapshot, backup, replicate, werror, …) are not there. */
+export const newDisk: Rule = properties({
+  first: "file",
+  keys: {
+    file: newVolume,
+    cache: oneOf("none", "writethrough", "writeback", "directsync"),
+    discard: oneOf("on", "ignore"),
+    iothread: flag,
+    ssd: flag,
+    format: oneOf("raw", "qcow2", "vmdk"),
+    aio: oneOf("native", "threads", "io_uring"),
+  },
+  required: ["file"],
+});
+
+/** A CD-ROM (an ISO image of a storage, or an empty drive) or a cloud-init drive on an IDE, SATA or SCSI slot. */
+const cdrom: Rule = properties({
+  first: "file",
+  keys: {
+    file: matching(
+      new RegExp(`none|${STORAGE}:iso/[A-Za-z0-9][A-Za-z0-9._+@ ()-]{0,200}\\.(?:iso|img|ISO|IMG)`),
+      "none, or an ISO image, as in local:iso/debian-13.iso",
+    ),
+    media: only("cdrom"),
+  },
+  required: ["file", "media"],
+});
+const cloudInitDrive = matching(new RegExp(`${STORAGE}:cloudinit`), "STORAGE:cloudinit");
+
+/** What may stand on a disk slot: a new disk, a CD-ROM, a cloud-init drive. */
+export const driveSlot: Rule = (value, name) => {
+  const source = String(value);
+  if (/(?:^|,)media=/.test(source)) return cdrom(value, name);
+  if (source.endsWith(":cloudinit")) return cloudInitDrive(value, name);
+  return newDisk(value, name);
+};
+
+export const efiDisk: Rule = properties({
+  first: "file",
+  keys: {
+    file: newVolume,
+    efitype: oneOf("4m", "2m"),
+    "pre-enrolled-keys": flag,
+    format: oneOf("raw", "qcow2", "vmdk"),
+  },
+  required: ["file"],
+});
+export const tpmState: Rule = properties({
+  first: "file",
+  keys: { file: newVolume, version: oneOf("v1.2", "v2.0") },
+  required: ["file"],
+});
+export const rootFilesystem: Rule = properties({ first: "volume", keys: { volume: newVolume }, required: ["volume"] });
+
+/** A new mount point; it always takes part in backups. */
+export const mountPoint: Rule = properties({
+  first: "volume",
+  keys: {
+    volume: newVolume,
+    mp: matching(/(?:\/[A-Za-z0-9_][A-Za-z0-9._-]*)+/, "an absolute path in the container, as in /srv/data"),
+    ro: flag,
+    acl: flag,
+    backup: only("1"),
+  },
+  required: ["volume", "mp"],
+  added: { backup: "1" },
+});
+
+/** VM network models; PVE also reads them as a key whose value is the MAC address (`virtio=BC:…`). */
+export const NETWORK_MODELS = ["virtio", "e1000", "e1000e", "rtl8139", "vmxnet3"] as const;
+const vmNetworkFormat: PropertyFormat = {
+  first: "model",
+  keys: {
+    model: oneOf(...NETWORK_MODELS),
+    macaddr: macAddress,
+    bridge: bridgeName,
+    tag: integer(1, 4094),
+    trunks: matching(/\d{1,4}(?:-\d{1,4})?(?:;\d{1,4}(?:-\d{1,4})?)*/, "VLAN numbers joined by ;"),
+    firewall: flag,
+    rate: decimal(0, 100_000),
+    mtu: integer(1, 65_520),
+    queues: integer(0, 64),
+    link_down: flag,
+  },
+  required: ["model"],
+};
+
+/** A VM's network device. `virtio=MAC` is read as PVE reads it and sent as `virtio=MAC`. */
+export const vmNetwork: Rule = (value, name) => {
+  const source = String(value);
+  const alias = new RegExp(`^(${NETWORK_MODELS.join("|")})=(${MAC})(,|$)`).exec(source);
+  if (alias !== null && /,macaddr=/.test(source)) return refuse(name, value, "the MAC address stands in it twice");
+  const plain = alias === null
+    ? source
+    : `${alias[1]},macaddr=${alias[2]}${source.slice(alias[0].length - (alias[3] ?? "").length)}`;
+  const found = parseProperties(plain, name, vmNetworkFormat);
+  return buildProperties(found, "model");
+};
+
+export const containerNetwork: Rule = properties({
+  keys: {
+    name: matching(/[A-Za-z][A-Za-z0-9_.-]{0,14}/, "an interface's name, as in eth0"),
+    bridge: bridgeName,
+    hwaddr: macAddress,
+    ip: cidr4,
+    ip6: cidr6,
+    gw: address,
+    gw6: address,
+    tag: integer(1, 4094),
+    trunks: matching(/\d{1,4}(?:;\d{1,4})*/, "VLAN numbers joined by ;"),
+    firewall: flag,
+    rate: decimal(0, 100_000),
+    mtu: integer(64, 65_535),
+    link_down: flag,
+    type: only("veth"),
+  },
+  required: ["name"],
+});
+
+export const ipConfig: Rule = properties({ keys: { ip: cidr4, gw: address, ip6: cidr6, gw6: address } });
+
+/** Features of a container that do not reach the host: nesting and what goes with it. */
+export const containerFeatures: Rule = properties({ keys: { nesting: flag, keyctl: flag, fuse: flag } });
+
+export const guestAgent: Rule = properties({
+  first: "enabled",
+  keys: { enabled: flag, fstrim_cloned_disks: flag, "freeze-fs-on-backup": flag, type: oneOf("virtio", "isa") },
+  required: ["enabled"],
+});
+export const cpuType: Rule = properties({
+  first: "cputype",
+  keys: {
+    cputype: matching(/[A-Za-z0-9][A-Za-z0-9_.-]{0,63}/, "a CPU type, as in host or x86-64-v2-AES"),
+    flags: matching(/[+-][a-z0-9_.-]+(?:;[+-][a-z0-9_.-]+)*/, "flags, as in +aes;-pcid"),
+  },
+  required: ["cputype"],
+});
+export const bootOrder = matching(
+  /order=(?:(?:scsi|virtio|sata|ide|net)\d{1,2})(?:;(?:scsi|virtio|sata|ide|net)\d{1,2})*/,
+  "the devices in order, as in order=scsi0;ide2;net0",
+);
+export const machineType = matching(
+  /(?:pc|q35|pc-i440fx-\d+(?:\.\d+)+(?:\+pve\d+)?|pc-q35-\d+(?:\.\d+)+(?:\+pve\d+)?|virt)/,
+  "a machine type, as in q35 or pc-q35-9.2",
+);
+export const display: Rule = properties({
+  first: "type",
+  keys: { type: oneOf("std", "virtio", "virtio-gl", "qxl", "vmware", "cirrus", "none"), memory: integer(4, 512) },
+  required: ["type"],
+});
+export const startupOrder: Rule = properties({
+  first: "order",
+  keys: { order: integer(0, 100_000), up: integer(0, 86_400), down: integer(0, 86_400) },
+});
+
+/** A container template of a storage: never a backup, which `ostemplate` would restore. */
+export const containerTemplate = matching(
+  new RegExp(`${STORAGE}:vztmpl/[A-Za-z0-9][A-Za-z0-9._+-]{0,200}\\.(?:tar\\.(?:gz|xz|zst|bz2)|tar|txz|tgz)`),
+  "a container template, as in local:vztmpl/debian-13-standard_13.1-1_amd64.tar.zst",
+);
+
+/** SSH public keys, one per line, as `authorized_keys` has them; private keys do not match. */
+export const publicKeys: Rule = (value, name) => {
+  if (typeof value !== "string" || value.length > 16_384) {
+    return refuse(name, "…", "it must be public keys, one a line");
+  }
+  const lines = value.split(/\r?\n/).filter((line) => line.trim() !== "" && !line.startsWith("#"));
+  for (const line of lines) {
+    if (
+      !/^(?:ssh-(?:ed25519|rsa)|ecdsa-sha2-[a-z0-9-]+|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]+(?: [\x20-\x7e]*)?$/.test(line)
+    ) {
+      return refuse(name, `${line.slice(0, 16)}…`, "each line must be a public key, as in ssh-ed25519 AAAA… comment");
+    }
+  }
+  if (lines.length === 0) return refuse(name, value, "it holds no public key");
+  return `${lines.join("\n")}\n`;
+};
+
+/** The same keys as `sshkeys` wants them: URL-encoded inside the value (captured 464, 465). */
+export const encodedPublicKeys: Rule = (value, name) =>
+  encodeURIComponent(publicKeys(value, name)).replace(
+    /[!'()*]/g,
+    (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
+  );

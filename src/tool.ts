@@ -1,0 +1,55 @@
+/** The contract of a tool: one declaration from which everything else about it is derived. */
+import type { z } from "zod";
+import type { Call, PveClient } from "./pve/client.ts";
+
+/** How far a tool reaches. There is no tier for destroying. */
+export type Tier = "read" | "lifecycle" | "provision" | "exec";
+
+/** A named group of tools that can be switched on together. */
+export type Toolset = "core";
+
+/** A privilege that a tool needs: one of `any`, on the path, with its variables as in PVE's documentation. */
+export interface Privilege {
+  /** As in "/vms/{vmid}". */
+  readonly path: string;
+  readonly any: readonly string[];
+  /** When it is needed only for some arguments: which. */
+  readonly when?: string;
+}
+
+/** What a running tool is given. */
+export interface ToolContext<in C extends Call = Call> {
+  readonly pve: PveClient<C>;
+  /** Aborted when the client cancels the call. */
+  readonly signal: AbortSignal;
+  /** Reports progress; `ratio` is 0–1, or undefined where the end is not known. */
+  progress(message: string, ratio?: number): void;
+}
+
+export interface Tool<
+  I extends z.ZodObject = z.ZodObject,
+  O extends z.ZodObject = z.ZodObject,
+  C extends Call = Call,
+> {
+  readonly name: string;
+  readonly title: string;
+  /** The first sentence is complete in itself. */
+  readonly description: string;
+  readonly tier: Tier;
+  readonly toolset: Toolset;
+  /** A second identical call has no further effect. */
+  readonly idempotent?: boolean;
+  readonly input: I;
+  readonly output: O;
+  /** The only requests its client can make, by type and at run time. */
+  readonly calls: readonly C[];
+  readonly privileges: readonly Privilege[];
+  run(input: z.output<I>, context: ToolContext<C>): Promise<z.output<O>>;
+}
+
+/** Carries the types of a declaration; does nothing at run time. */
+export function defineTool<I extends z.ZodObject, O extends z.ZodObject, const C extends Call>(
+  tool: Tool<I, O, C>,
+): Tool<I, O, C> {
+  return tool;
+}
