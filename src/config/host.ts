@@ -1,0 +1,84 @@
+/** Reads the address of the PVE host: only a plain DNS name or address passes, as it becomes a permission of the process. */
+import { isIPv4, isIPv6 } from "node:net";
+import { UsageError } from "../errors.ts";
+
+const examples = "Write a name or an address, as in pve.lan, 192.0.2.10:8006 or [2001:db8::10]:8006.";
+
+/** The parts of PROXMOX_HOST; `host` is in lower case, an IPv6 address without its brackets. */
+export interface HostAndPort {
+  readonly host: string;
+  /** Undefined where the value carries none. */
+  readonly port: number | undefined;
+}
+
+/**
+ * Reads `host`, `host:port`, `[IPv6]`, `[IPv6]:port`, or any of them pasted as `https://…/…`.
+ * @throws UsageError for anything else.
+ */
+export function parseHost(value: string): HostAndPort {
+  // Before anything is quoted: what stands in front of an @ may be a password.
+  if (value.includes("@")) {
+    throw new UsageError("PROXMOX_HOST holds an @.", `The user belongs into PROXMOX_USER. ${examples}`);
+  }
+  const address = withoutScheme(value);
+  const parts = /^(?:\[([^\[\]]*)\]|([^\[\]:]*))(?::(.*))?$/s.exec(address);
+  if (parts === null) {
+    if (isIPv6(address)) {
+      throw new UsageError(
+        `PROXMOX_HOST is the IPv6 address ${JSON.stringify(value)} without brackets.`,
+        `Write [${address}], or [${address}]:8006 with a port.`,
+      );
+    }
+    throw invalid(value);
+  }
+  const [, bracketed, plain, portText] = parts;
+  const host = (bracketed ?? plain ?? "").toLowerCase();
+  const valid = bracketed === undefined ? isIPv4(host) || isDnsName(host) : /^[0-9a-f:.]+$/.test(host) && isIPv6(host);
+  if (!valid) throw invalid(value);
+  return { host, port: portText === undefined ? undefined : parsePort("PROXMOX_HOST", portText) };
+}
+
+/**
+ * Reads a TCP port, 1 to 65535; `variable` is named in the error.
+ * @throws UsageError for anything else.
+ */
+export function parsePort(variable: string, text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (port < 1 || port > 65535) {
+    throw new UsageError(
+      `${variable} holds the port ${JSON.stringify(text)}.`,
+      "Give a whole number from 1 to 65535; PVE listens on 8006.",
+    );
+  }
+  return port;
+}
+
+function withoutScheme(value: string): string {
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(value);
+  if (scheme === null) return value;
+  if (scheme[1]?.toLowerCase() !== "https") {
+    throw new UsageError(
+      `PROXMOX_HOST starts with ${scheme[0]}, and PVE is reached by https only.`,
+      "Write the name alone, as in pve.lan, or https://pve.lan:8006/.",
+    );
+  }
+  return value.slice(scheme[0].length).replace(/[/?#].*$/s, "");
+}
+
+/**
+ * Whether `host` (in lower case) is a DNS name. A last label that reads as a number is refused, as resolvers take "127.1"
+ * and "0x7f000001" for addresses, which would be another host than the permission names.
+ */
+function isDnsName(host: string): boolean {
+  const labels = host.split(".");
+  return host.length <= 253 &&
+    labels.every((label) => /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(label)) &&
+    !/^(?:\d+|0x[0-9a-f]*)$/.test(labels.at(-1) ?? "");
+}
+
+function invalid(value: string): UsageError {
+  return new UsageError(
+    `PROXMOX_HOST is ${JSON.stringify(value)}, which is not the name or address of one host.`,
+    examples,
+  );
+}

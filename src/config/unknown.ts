@@ -1,0 +1,74 @@
+/** Judges variables that start with PROXMOX_ and are not settings of this version: a typo or a later version's setting. */
+import { UsageError } from "../errors.ts";
+import { closest } from "./closest.ts";
+import { settingRows } from "./settings.ts";
+
+const prefix = "PROXMOX_";
+
+/** Settings of later versions that restrict: to ignore one would widen access without a word. */
+const laterRestrictions = [
+  "PROXMOX_TOOLSETS",
+  "PROXMOX_TOOLS",
+  "PROXMOX_EXCLUDE_TOOLS",
+  "PROXMOX_PROTECTED",
+  "PROXMOX_POOL",
+  "PROXMOX_CONFIRM",
+  "PROXMOX_AUDIT_FILE",
+];
+
+/** Settings of later versions that widen: to ignore one leaves less than was asked for, which is safe. */
+const laterExtension = /^PROXMOX_(?:ENABLE_EXEC|SSH_.+|EXEC_.+)$/;
+
+const restrictions: readonly string[] = [
+  "PROXMOX_READ_ONLY",
+  "PROXMOX_VERIFY_SSL",
+  "PROXMOX_CA_FILE",
+  "PROXMOX_FINGERPRINT",
+  ...laterRestrictions,
+];
+
+/** What is to be said about names that are not settings. */
+export interface Judgement {
+  readonly problems: readonly UsageError[];
+  readonly warnings: readonly string[];
+}
+
+/** Judges the names of all variables that are set; known ones, and names without the prefix, pass in silence. */
+export function judgeNames(names: readonly string[]): Judgement {
+  const known = settingRows.map((row): string => row.variable);
+  const problems: UsageError[] = [];
+  const warnings: string[] = [];
+  const extensions: string[] = [];
+  for (const name of names) {
+    if (!name.startsWith(prefix) || known.includes(name)) continue;
+    if (laterRestrictions.includes(name)) {
+      problems.push(
+        new UsageError(
+          `${name} restricts what may be done, and this version does not offer it.`,
+          "Remove it, or use PROXMOX_READ_ONLY=true and the privileges of the API token to restrict.",
+        ),
+      );
+    } else if (laterExtension.test(name)) {
+      extensions.push(name);
+    } else {
+      const meant = closestName(name, [...known, ...laterRestrictions]);
+      const question = meant === undefined ? "Run with --help to see all settings." : `Did you mean ${meant}?`;
+      // A mistyped restriction stops the start: the client hides warnings from the person who wrote it.
+      if (meant !== undefined && restrictions.includes(meant)) {
+        problems.push(new UsageError(`${name} is not a setting of this program.`, question));
+      } else {
+        warnings.push(`${name} is not a setting of this program and is ignored. ${question}`);
+      }
+    }
+  }
+  if (extensions.length > 0) {
+    warnings.push(`Running commands in guests is not offered by this version; ignored: ${extensions.join(", ")}.`);
+  }
+  return { problems, warnings };
+}
+
+/** Compares what follows the prefix, as the prefix itself would make every name similar. */
+function closestName(name: string, candidates: readonly string[]): string | undefined {
+  const rest = closest(name.slice(prefix.length), candidates.map((candidate) => candidate.slice(prefix.length)));
+  return rest === undefined ? undefined : prefix + rest;
+}
