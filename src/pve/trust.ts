@@ -12,7 +12,7 @@ export interface Connector {
   close(): void;
 }
 
-/** A host that accepts a connection and says nothing is given up after this long. */
+/** A host that takes a connection and says nothing is given up after this long, or half the time for a whole request. */
 const connectSeconds = 10;
 
 /** Codes of Deno and Node for a certificate that does not verify. */
@@ -106,7 +106,7 @@ export function createConnector(target: Target, warn: (message: string) => void)
       if (result[1] === null) socket.destroy();
       done(...result);
     };
-    const seconds = Math.min(target.timeoutSeconds, connectSeconds);
+    const seconds = Math.min(target.timeoutSeconds / 2, connectSeconds);
     const timer = setTimeout(
       () => settle(new Fault("connect-timeout", `no TLS connection within ${seconds} s`), null),
       seconds * 1000,
