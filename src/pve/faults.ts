@@ -105,7 +105,8 @@ function codeFinding(error: unknown, at: Endpoint, where: string): Finding {
   const said = error instanceof Error && error.message !== "" ? error.message : code;
   const cannot = `Cannot reach PVE at ${where}`;
   const checkTarget = "Check PROXMOX_HOST and PROXMOX_PORT";
-  if (code === "NotCapable" || /^Requires net access/.test(said)) {
+  // Deno reports a forbidden address as NotCapable, and the look-up of a forbidden name as EPERM.
+  if (code === "NotCapable" || code === "EPERM") {
     return {
       kind: "unreachable",
       message: `${cannot}: this process may connect only to the host and port it was started for (${said})`,
@@ -153,7 +154,7 @@ function codeFinding(error: unknown, at: Endpoint, where: string): Finding {
       left: true,
     };
   }
-  if (/^(HPE_|UND_ERR_HEADERS|UND_ERR_RES|Z_|ERR_ZLIB)/.test(code)) {
+  if (/^(HPE_|HTTPParserError|UND_ERR_HEADERS|UND_ERR_RES|Z_|ERR_ZLIB)/.test(code)) {
     return {
       kind: "unreadable",
       message: `The answer of ${where} is not proper HTTP (${code})`,

@@ -59,12 +59,18 @@ async function read(body: Readable, gzip: boolean): Promise<string> {
   async function collect(chunks: AsyncIterable<Uint8Array>): Promise<void> {
     for await (const chunk of chunks) {
       size += chunk.byteLength;
-      if (size > answerLimit) throw new Fault("oversize", `more than ${answerLimit / 1024 / 1024} MiB`);
+      if (size > answerLimit) break;
       text += decoder.decode(chunk, { stream: true });
     }
     text += decoder.decode();
   }
-  await (gzip ? pipeline(body, createGunzip(), collect) : collect(body));
+  try {
+    await (gzip ? pipeline(body, createGunzip(), collect) : collect(body));
+  } catch (error) {
+    // A pipeline that is left early reports that as an error of its own.
+    if (size <= answerLimit) throw error;
+  }
+  if (size > answerLimit) throw new Fault("oversize", `more than ${answerLimit / 1024 / 1024} MiB`);
   return text;
 }
 
