@@ -11,16 +11,23 @@ export function closest(word: string, candidates: readonly string[]): string | u
   return best?.candidate ?? (word.length >= 3 ? candidates.find((candidate) => candidate.startsWith(word)) : undefined);
 }
 
-/** The number of characters to insert, delete, or replace to get from one word to the other. */
+/** The number of characters to insert, delete, replace, or swap with the next one to get from one word to the other. */
 function distance(from: string, to: string): number {
-  let previous = Array.from({ length: to.length + 1 }, (_, column) => column);
+  const table = [Array.from({ length: to.length + 1 }, (_, column) => column)];
+  const at = (row: number, column: number) => table[row]?.[column] ?? Infinity;
   for (let row = 1; row <= from.length; row++) {
-    const current = [row];
+    const line = [row];
+    table.push(line);
     for (let column = 1; column <= to.length; column++) {
-      const replaced = (previous[column - 1] ?? 0) + (from[row - 1] === to[column - 1] ? 0 : 1);
-      current.push(Math.min(replaced, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1));
+      const same = from[row - 1] === to[column - 1];
+      const swapped = from[row - 1] === to[column - 2] && from[row - 2] === to[column - 1];
+      line.push(Math.min(
+        at(row - 1, column - 1) + (same ? 0 : 1),
+        at(row - 1, column) + 1,
+        at(row, column - 1) + 1,
+        swapped ? at(row - 2, column - 2) + 1 : Infinity,
+      ));
     }
-    previous = current;
   }
-  return previous[to.length] ?? 0;
+  return at(from.length, to.length);
 }

@@ -21,16 +21,14 @@ export function parseHost(value: string): HostAndPort {
     throw new UsageError("PROXMOX_HOST holds an @.", `The user belongs into PROXMOX_USER. ${examples}`);
   }
   const address = withoutScheme(value);
-  const parts = /^(?:\[([^\[\]]*)\]|([^\[\]:]*))(?::(.*))?$/s.exec(address);
-  if (parts === null) {
-    if (isIPv6(address)) {
-      throw new UsageError(
-        `PROXMOX_HOST is the IPv6 address ${JSON.stringify(value)} without brackets.`,
-        `Write [${address}], or [${address}]:8006 with a port.`,
-      );
-    }
-    throw invalid(value);
+  if (isIPv6(address)) {
+    throw new UsageError(
+      `PROXMOX_HOST is the IPv6 address ${JSON.stringify(value)} without brackets.`,
+      `Write [${address}], or [${address}]:8006 with a port.`,
+    );
   }
+  const parts = /^(?:\[([^\[\]]*)\]|([^\[\]:]*))(?::(.*))?$/s.exec(address);
+  if (parts === null) throw invalid(value);
   const [, bracketed, plain, portText] = parts;
   const host = (bracketed ?? plain ?? "").toLowerCase();
   const valid = bracketed === undefined ? isIPv4(host) || isDnsName(host) : /^[0-9a-f:.]+$/.test(host) && isIPv6(host);

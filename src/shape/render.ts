@@ -13,12 +13,23 @@ const shortList = 80;
 export function renderText(
   value: Readonly<Record<string, unknown>>,
   tableOf: (rows: readonly Row[]) => string = table,
-) {
-  return cleanText(properties(value, tableOf).join("\n"));
+): string {
+  return properties(cleaned(value), tableOf).join("\n");
+}
+
+/** The same with all its text cleaned, piece by piece: in the joined text an escape sequence could swallow its neighbours. */
+function cleaned(value: object): object {
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [oneLine(cleanText(key)), cleanedPart(part)]));
+}
+
+function cleanedPart(value: unknown): unknown {
+  if (typeof value === "string") return cleanText(value);
+  if (Array.isArray(value)) return value.map(cleanedPart);
+  return typeof value === "object" && value !== null ? cleaned(value) : value;
 }
 
 function properties(value: object, tableOf: (rows: readonly Row[]) => string): string[] {
-  return Object.entries(value).flatMap(([key, part]) => property(oneLine(key), part, tableOf));
+  return Object.entries(value).flatMap(([key, part]) => property(key, part, tableOf));
 }
 
 function property(key: string, value: unknown, tableOf: (rows: readonly Row[]) => string): string[] {
@@ -28,8 +39,7 @@ function property(key: string, value: unknown, tableOf: (rows: readonly Row[]) =
     const lines = properties(value, tableOf);
     return lines.length === 0 ? [`${key}: none`] : [`${key}:`, ...indented(lines)];
   }
-  // Cleaning comes first: it can turn other line ends into newlines.
-  const lines = cleanText(String(value)).trimEnd().split("\n");
+  const lines = String(value).trimEnd().split("\n");
   return lines.length === 1 ? [`${key}: ${lines[0]}`.trimEnd()] : [`${key}:`, ...indented(lines)];
 }
 
@@ -37,9 +47,9 @@ function list(key: string, values: readonly unknown[], tableOf: (rows: readonly 
   if (values.length === 0) return [`${key}: none`];
   const rows = values.filter(isRow);
   if (rows.length === values.length) {
-    return [`${key} (${rows.length}):`, ...indented(tableOf(rows.map(cleanRow)).split("\n"))];
+    return [`${key} (${rows.length}):`, ...indented(tableOf(rows).split("\n"))];
   }
-  const texts = values.map((value) => oneLine(cleanText(flat(value))));
+  const texts = values.map((value) => oneLine(flat(value)));
   const line = texts.join(", ");
   const plain = line.length <= shortList && texts.every((text) => !/[\s,]/.test(text));
   return plain ? [`${key}: ${line}`] : [`${key}:`, ...texts.map((text) => `- ${text}`)];
@@ -47,13 +57,6 @@ function list(key: string, values: readonly unknown[], tableOf: (rows: readonly 
 
 function isRow(value: unknown): value is Row {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** Cleaned here as well as at the end, so that padding is measured on what is shown. */
-function cleanRow(row: Row): Row {
-  return Object.fromEntries(
-    Object.entries(row).map(([key, value]) => [key, typeof value === "string" ? cleanText(value) : value]),
-  );
 }
 
 function indented(lines: readonly string[]): string[] {

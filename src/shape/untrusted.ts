@@ -2,7 +2,7 @@
 
 /** Whole escape sequences of terminals, so that their parameters do not stay behind as text. */
 // deno-lint-ignore no-control-regex
-const escapeSequences = /\x1b(?:\[[0-?]*[ -\/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -\/]*[0-~])?/g;
+const escapeSequences = /\x1b(?:\[[0-?]*[ -\/]*[@-~]|[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[ -\/]*[0-~])?/g;
 
 /** Control characters but tab and newline. */
 // deno-lint-ignore no-control-regex

@@ -1,0 +1,118 @@
+/** Writes what the declarations already say into README.md and .env.example; with --check it only compares. */
+import { z } from "zod";
+import { settingRows } from "../src/config/settings.ts";
+import type { SettingRow } from "../src/config/settings.ts";
+import type { Tool } from "../src/tool.ts";
+
+/** What the table of tools is made from. */
+export type ToolRow = Pick<Tool, "name" | "description" | "tier" | "input">;
+
+const rows: readonly SettingRow[] = settingRows;
+
+/** The table of settings in Markdown. */
+export function settingsTable(): string {
+  return markdownTable(
+    ["Variable", "Default", "What it sets"],
+    rows.map((row) => [
+      `\`${row.variable}\``,
+      row.required ? "required" : row.default === "" ? "" : `\`${row.default}\``,
+      row.help,
+    ]),
+  );
+}
+
+/** The table of tools in Markdown: parameters in their order, optional ones in brackets, and the first sentence. */
+export function toolsTable(tools: readonly ToolRow[]): string {
+  return markdownTable(
+    ["Tool", "Tier", "Parameters", "What it does"],
+    tools.map((tool) => [
+      `\`${tool.name}\``,
+      tool.tier,
+      parameters(tool.input),
+      firstSentence(tool.description),
+    ]),
+  );
+}
+
+/** The text of .env.example: required variables are there to be filled in, the others are commented out. */
+export function envExample(): string {
+  const entries = rows.map((row) => `# ${row.help}\n${row.required ? "" : "# "}${row.variable}=${row.default}\n`);
+  return [
+    "# Copy to .env, which is read from the working directory if the environment sets no PROXMOX_* variable at all.\n",
+    ...entries,
+  ].join("\n");
+}
+
+/**
+ * Replaces what stands between `<!-- generated: NAME -->` and the next `<!-- end -->`.
+ * @throws Error if a marker is missing.
+ */
+export function replaceGenerated(text: string, name: string, content: string): string {
+  const marker = `<!-- generated: ${name} -->`;
+  const start = text.indexOf(marker);
+  const end = start < 0 ? -1 : text.indexOf("<!-- end -->", start);
+  if (end < 0) {
+    throw new Error(`There is no ${marker} followed by <!-- end -->. Add both lines where the table belongs.`);
+  }
+  return `${text.slice(0, start + marker.length)}\n\n${content}\n\n${text.slice(end)}`;
+}
+
+/** Up to the first full stop that ends a word; "e.g." and the like end no sentence here, so descriptions avoid them. */
+function firstSentence(description: string): string {
+  return /^.*?[.!?](?=\s|$)/s.exec(description)?.[0] ?? description;
+}
+
+/** The names of the parameters in their order, those that may be left out in brackets. */
+function parameters(input: Tool["input"]): string {
+  const schema = z.toJSONSchema(input, { io: "input" });
+  return Object.keys(schema.properties ?? {}).map((name) => schema.required?.includes(name) ? name : `[${name}]`)
+    .join(", ");
+}
+
+/** Columns are padded as `deno fmt` would, so that formatting the file changes nothing. */
+function markdownTable(header: readonly string[], body: readonly (readonly string[])[]): string {
+  const lines = [header, ...body].map((line) => line.map((cell) => cell.replace(/\s+/g, " ").replaceAll("|", "\\|")));
+  const widths = header.map((_, column) => Math.max(3, ...lines.map((line) => [...line[column] ?? ""].length)));
+  const drawn = lines.map((line) => `| ${widths.map((width, column) => pad(line[column] ?? "", width)).join(" | ")} |`);
+  return [drawn[0], `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`, ...drawn.slice(1)].join("\n");
+}
+
+function pad(text: string, width: number): string {
+  return text + " ".repeat(width - [...text].length);
+}
+
+async function main(): Promise<void> {
+  // Loaded here, so that the functions above can be tested without all tools.
+  const { tools } = await import("../src/tools/mod.ts");
+  const readme = Deno.readTextFileSync("README.md");
+  const wanted = {
+    "README.md": replaceGenerated(
+      replaceGenerated(readme, "settings", settingsTable()),
+      "tools",
+      toolsTable(tools),
+    ),
+    ".env.example": envExample(),
+  };
+  const lagging = Object.entries(wanted).filter(([path, text]) => read(path) !== text);
+  if (!Deno.args.includes("--check")) {
+    for (const [path, text] of lagging) Deno.writeTextFileSync(path, text);
+    return;
+  }
+  for (const [path] of lagging) report(`${path} lags behind the declarations. Run: deno task docs\n`);
+  if (lagging.length > 0) Deno.exit(1);
+}
+
+function read(path: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+function report(line: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(line));
+}
+
+if (import.meta.main) await main();

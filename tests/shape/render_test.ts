@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { dropEmpty } from "../../src/shape/compact.ts";
+import { renderText } from "../../src/shape/render.ts";
+import { table } from "../../src/shape/table.ts";
+
+Deno.test("table takes the union of columns in order of appearance", () => {
+  assert.equal(
+    table([{ vmid: 100, name: "web" }, { vmid: 101, tags: ["a", "b"] }]),
+    "vmid | name | tags\n100 | web | \n101 |  | a, b",
+  );
+  assert.equal(table([]), "");
+});
+
+Deno.test("table keeps each row on one line with its columns", () => {
+  assert.equal(
+    table([{ name: "a|b\n c", disk: { size: 1, on: { id: "x" } } }]),
+    "name | disk\na\\|b c | size=1, on=(id=x)",
+  );
+});
+
+Deno.test("dropEmpty drops what says nothing at every depth, and no zero, no false, no element", () => {
+  const object = {
+    a: "",
+    b: null,
+    c: [],
+    d: { e: undefined, f: {} },
+    g: 0,
+    h: false,
+    i: [{ j: "" }, null, ""],
+    k: "x",
+  };
+  assert.deepEqual(dropEmpty(object), { g: 0, h: false, i: [{}, null, ""], k: "x" });
+});
+
+Deno.test("renderText shows every form of value under its key", () => {
+  const text = renderText({
+    node: "pve",
+    running: true,
+    nothing: undefined,
+    none: null,
+    memory: { used: "1 GiB", total: "4 GiB" },
+    guests: [{ vmid: 100, name: "web" }, { vmid: 101, name: "db" }],
+    snapshots: [],
+    tags: ["prod", "web"],
+    notes: ["The list is cut.", "Ask for more."],
+    config: {},
+  });
+  assert.equal(
+    text,
+    [
+      "node: pve",
+      "running: true",
+      "memory:",
+      "  used: 1 GiB",
+      "  total: 4 GiB",
+      "guests (2):",
+      "  vmid | name",
+      "  100 | web",
+      "  101 | db",
+      "snapshots: none",
+      "tags: prod, web",
+      "notes:",
+      "- The list is cut.",
+      "- Ask for more.",
+      "config: none",
+    ].join("\n"),
+  );
+});
+
+Deno.test("renderText does not let guest-supplied text pose as a key, a row, or a note", () => {
+  const attack = "x\nstatus: running\r- note\u2028key: y";
+  const text = renderText({ description: attack, guests: [{ name: attack }], notes: [attack], tags: { a: attack } });
+  assert.deepEqual(text.split("\n").filter((line) => !line.startsWith(" ")), [
+    "description:",
+    "guests (1):",
+    "notes:",
+    "- x status: running - note key: y",
+    "tags:",
+  ]);
+});
+
+Deno.test("renderText draws tables with the function it is given", () => {
+  assert.equal(renderText({ rows: [{ a: 1 }] }, (rows) => `${rows.length} row`), "rows (1):\n  1 row");
+});
+
+Deno.test("renderText cleans each text by itself, so that an open escape sequence hides nothing but its own text", () => {
+  const guests = [{ name: "a", disk: { label: "x\x1b]0;" } }, { name: "b", disk: { label: "y" } }];
+  assert.equal(renderText({ guests }), "guests (2):\n  name | disk\n  a | label=x\n  b | label=y");
+});
