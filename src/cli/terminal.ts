@@ -44,7 +44,8 @@ export function progressBar(): ProgressBar {
   if (!isTerminal("stderr")) return { update: () => {}, done: () => {} };
   return {
     update(message, ratio) {
-      const width = Deno.consoleSize().columns;
+      // Some pseudo-terminals report a width of 0.
+      const width = Deno.consoleSize().columns || 80;
       writeAll(Deno.stderr, `\r\x1b[K${progressLine(message, ratio, width)}`);
     },
     done() {
