@@ -265,7 +265,12 @@ Deno.test("an abort between two attempts does not wait for the next one", async 
     setTimeout(() => controller.abort(), 0);
     return Promise.resolve(answers);
   });
+  let late = false;
+  // Fires after the abort and before the next attempt would be due.
+  const timer = setTimeout(() => late = true, 50);
   await failure(send("GET /version", {}, { signal: controller.signal }), "cancelled");
+  clearTimeout(timer);
+  equal(late, false);
   equal(sent, 1);
 });
 
