@@ -81,23 +81,9 @@ Deno.test("a request carries the token, the path below /api2/json, and its param
     equal(post?.path, "/api2/json/nodes/pve1/qemu/100/status/shutdown");
     equal(post?.body, "timeout=60");
     equal(post?.headers["content-type"], "application/x-www-form-urlencoded");
-    deepEqual(records.map(({ durationMs: _, ...rest }) => rest), [
-      {
-        call: "GET /cluster/resources",
-        method: "GET",
-        path: "/cluster/resources",
-        query: ["type"],
-        body: [],
-        status: 200,
-      },
-      {
-        call: shutdown,
-        method: "POST",
-        path: "/nodes/pve1/qemu/100/status/shutdown",
-        query: [],
-        body: ["timeout"],
-        status: 200,
-      },
+    deepEqual(records.map((r) => [r.call, r.method, r.path, r.query, r.body, r.status]), [
+      ["GET /cluster/resources", "GET", "/cluster/resources", ["type"], [], 200],
+      [shutdown, "POST", "/nodes/pve1/qemu/100/status/shutdown", [], ["timeout"], 200],
     ]);
   });
 });
