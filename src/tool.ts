@@ -24,6 +24,15 @@ export interface ToolContext<in C extends Call = Call> {
   readonly signal: AbortSignal;
   /** Reports progress; `ratio` is 0–1, or undefined where the end is not known. */
   progress(message: string, ratio?: number): void;
+  /** What creating calls have started in this process, so that a repeated call does not start a second task. */
+  readonly started: Map<string, Promise<StartedTask>>;
+}
+
+/** A task that a creating call has started. */
+export interface StartedTask {
+  readonly upid: string;
+  readonly node: string;
+  readonly vmid: number;
 }
 
 export interface Tool<

@@ -18,7 +18,7 @@ export function renderText(
 }
 
 /** The same with all its text cleaned, piece by piece: in the joined text an escape sequence could swallow its neighbours. */
-function cleaned(value: object): object {
+export function cleaned(value: object): object {
   return Object.fromEntries(Object.entries(value).map(([key, part]) => [oneLine(cleanText(key)), cleanedPart(part)]));
 }
 

@@ -1,0 +1,201 @@
+/** Tools that create guests from nothing: a VM, a container. */
+import { z } from "zod";
+import { UsageError } from "../errors.ts";
+import type { Params } from "../pve/client.ts";
+import { defineTool, type ToolContext } from "../tool.ts";
+import { createWithVmid, newGuest, type NewGuestCall, newGuestCalls } from "./new_guest.ts";
+import * as options from "./options.ts";
+import * as params from "./params.ts";
+import { choosePlace, type Need, storageOf } from "./places.ts";
+
+const newGuestPrivileges = [
+  { path: "/vms/{vmid}", any: ["VM.Allocate"], when: "or on /pool/{pool}, when pool is given" },
+  { path: "/storage/{storage}", any: ["Datastore.AllocateSpace"], when: "for its disks" },
+  { path: "/sdn/zones/localnetwork/{bridge}", any: ["SDN.Use"], when: "for its network, on PVE 8 and later" },
+] as const;
+
+const start = z.boolean().default(false).describe("Start it when it is ready");
+const pool = z.string().max(100).optional().describe("Resource pool to put it in");
+
+export const createVm = defineTool({
+  name: "create_vm",
+  title: "Create a VM",
+  description:
+    "Creates a new VM: with a disk when storage is named, with an installation ISO when iso is. To copy a template instead use clone_vm.",
+  tier: "provision",
+  toolset: "core",
+  input: z.strictObject({
+    node: params.node.optional().describe("Left out: the node with most free memory that has the storages"),
+    vmid: params.newVmid.optional(),
+    ...options.vmOptions,
+    cores: options.vmOptions.cores.unwrap().default(1),
+    memory: options.vmOptions.memory.unwrap().default(512),
+    ostype: options.vmOptions.ostype.unwrap().default("l26"),
+    net0: z.string().max(300).default("virtio,bridge=vmbr0").describe("Network device; none: no network"),
+    scsihw: options.vmOptions.scsihw.unwrap().default("virtio-scsi-single"),
+    agent: options.vmOptions.agent.unwrap().default(true),
+    storage: params.storage.optional().describe("Gives it a disk scsi0 of disk_size on this storage"),
+    disk_size: z.int().min(1).max(100_000).default(32).describe("GiB"),
+    pool,
+    start,
+    ...params.waiting,
+  }),
+  output: newGuest,
+  calls: [...newGuestCalls, "POST /nodes/{node}/qemu"],
+  privileges: [
+    ...newGuestPrivileges,
+    {
+      path: "/vms/{vmid}",
+      any: ["VM.Config.Disk", "VM.Config.CPU", "VM.Config.Memory", "VM.Config.Network", "VM.Config.Options"],
+      when: "each for the settings it names",
+    },
+    { path: "/vms/{vmid}", any: ["VM.Config.HWType"], when: "for scsihw, cpu, machine, vga" },
+    { path: "/vms/{vmid}", any: ["VM.Config.CDROM"], when: "for iso" },
+    { path: "/vms/{vmid}", any: ["VM.Config.Cloudinit"], when: "for cloud-init settings" },
+    { path: "/vms/{vmid}", any: ["VM.PowerMgmt"], when: "for start" },
+  ],
+  async run(input, context) {
+    const { node: wanted, vmid, wait: _wait, wait_timeout: _timeout, storage, disk_size, ...rest } = input;
+    const { agent, iso, cloudinit, net0, ...settings } = rest;
+    if (storage !== undefined && settings.scsi0 !== undefined) {
+      throw new UsageError("Both storage and scsi0 were given", "Give one of them: storage with disk_size, or scsi0");
+    }
+    const disks: Record<`scsi${number}` | `ide${number}`, string> = {};
+    const slots: Readonly<Record<string, unknown>> = settings;
+    if (storage !== undefined) {
+      disks.scsi0 = settings.scsihw === "virtio-scsi-single"
+        ? `${storage}:${disk_size},iothread=1`
+        : `${storage}:${disk_size}`;
+    }
+    if (iso !== undefined) disks.ide2 = `${iso},media=cdrom`;
+    if (cloudinit !== undefined) disks[iso === undefined ? "ide2" : "ide0"] = `${cloudinit}:cloudinit`;
+    const needs: Need[] = [];
+    for (const [slot, value] of Object.entries({ ...slots, ...disks })) {
+      if (typeof value !== "string" || !/^(?:(?:scsi|virtio|sata|ide)\d+|efidisk0|tpmstate0)$/.test(slot)) continue;
+      if (!value.startsWith("none")) {
+        needs.push({ storage: storageOf(value), content: /media=cdrom/.test(value) ? "iso" : "images" });
+      }
+    }
+    const { pve, signal } = context;
+    const place = await choosePlace(pve, wanted, needs, { signal });
+    const boot = settings.boot ?? bootOrder({ ...slots, ...disks }, net0 !== "none");
+    return await createWithVmid("create_vm", "vm", input, vmid, place, context, async (free) => {
+      const request: Params<"POST /nodes/{node}/qemu"> = {
+        ...settings,
+        ...disks,
+        node: place.node,
+        vmid: free,
+        agent: agent ? "1" : "0",
+        ...(net0 === "none" ? {} : { net0 }),
+        ...(boot === undefined ? {} : { boot }),
+      };
+      return { node: place.node, upid: await pve.call("POST /nodes/{node}/qemu", request, { signal }) };
+    });
+  },
+});
+
+/** Disk first, then the CD-ROM, then the network: the installer runs while the disk is empty. */
+function bootOrder(settings: Readonly<Record<string, unknown>>, network: boolean): string | undefined {
+  const given = Object.keys(settings).filter((slot) => settings[slot] !== undefined);
+  const disks = given.filter((slot) => /^(?:scsi|virtio|sata)\d+$/.test(slot)).sort().slice(0, 1);
+  const drives = given.filter((slot) => /^ide\d+$/.test(slot) && !String(settings[slot]).includes("cloudinit"));
+  const order = [...disks, ...drives, ...(network ? ["net0"] : [])];
+  return order.length === 0 ? undefined : `order=${order.join(";")}`;
+}
+
+export const createContainer = defineTool({
+  name: "create_container",
+  title: "Create a container",
+  description:
+    "Creates a new unprivileged container from a container template, as list_templates names them. To copy a guest instead use clone_container.",
+  tier: "provision",
+  toolset: "core",
+  input: z.strictObject({
+    node: params.node.optional().describe("Left out: the node with most free memory that has template and storage"),
+    vmid: params.newVmid.optional(),
+    ostemplate: z.string().max(255).describe("As in local:vztmpl/debian-12-standard_12.12-1_amd64.tar.zst"),
+    storage: params.storage.optional().describe("For the root file system, 8 GiB unless rootfs says otherwise"),
+    ...options.containerOptions,
+    cores: options.containerOptions.cores.unwrap().default(1),
+    memory: options.containerOptions.memory.unwrap().default(512),
+    rootfs: z.string().max(300).optional().describe("STORAGE:GiB, as in local-lvm:8"),
+    net0: z.string().max(300).default("name=eth0,bridge=vmbr0,ip=dhcp").describe("Network device; none: no network"),
+    unprivileged: z.boolean().default(true).describe(
+      "Privileged containers are not created: their root is close to root on the node",
+    ),
+    password: z.string().min(5).max(128).optional().describe("For root inside; ssh_public_keys are better"),
+    ssh_public_keys: z.string().max(16_384).optional().describe("For root inside, one a line"),
+    pool,
+    start,
+    ...params.waiting,
+  }),
+  output: newGuest,
+  calls: [...newGuestCalls, "POST /nodes/{node}/lxc"],
+  privileges: [
+    ...newGuestPrivileges,
+    {
+      path: "/vms/{vmid}",
+      any: ["VM.Config.Disk", "VM.Config.CPU", "VM.Config.Memory", "VM.Config.Network", "VM.Config.Options"],
+      when: "each for the settings it names",
+    },
+    { path: "/vms/{vmid}", any: ["VM.PowerMgmt"], when: "for start" },
+  ],
+  async run(input, context) {
+    const { node: wanted, vmid, wait: _wait, wait_timeout: _timeout, storage, ssh_public_keys, ...settings } = input;
+    const { net0, features, rootfs: givenRoot, ...rest } = settings;
+    if (!settings.unprivileged) {
+      throw new UsageError(
+        "unprivileged=false was given, but privileged containers are not created",
+        "Leave unprivileged out",
+      );
+    }
+    const rootfs = givenRoot ?? (storage === undefined ? undefined : `${storage}:8`);
+    if (rootfs === undefined) {
+      throw new UsageError(
+        "Neither storage nor rootfs was given",
+        "Give the storage for its root file system, as in local-lvm; list_storage shows them",
+      );
+    }
+    const needs: Need[] = [
+      { storage: storageOf(input.ostemplate), content: "vztmpl" },
+      { storage: storageOf(rootfs), content: "rootdir" },
+    ];
+    const slots: Readonly<Record<string, unknown>> = rest;
+    for (const [slot, value] of Object.entries(slots)) {
+      if (/^mp\d+$/.test(slot) && typeof value === "string") {
+        needs.push({ storage: storageOf(value), content: "rootdir" });
+      }
+    }
+    const { pve, signal } = context;
+    const place = await choosePlace(pve, wanted, needs, { signal });
+    await checkTemplate(context, place.node, input.ostemplate);
+    return await createWithVmid("create_container", "container", input, vmid, place, context, async (free) => {
+      const request: Params<"POST /nodes/{node}/lxc"> = {
+        ...rest,
+        node: place.node,
+        vmid: free,
+        rootfs,
+        unprivileged: true,
+        ...(net0 === "none" ? {} : { net0 }),
+        ...(features === undefined ? {} : { features: options.mergeFeatures(undefined, features) }),
+        ...(ssh_public_keys === undefined ? {} : { "ssh-public-keys": ssh_public_keys }),
+      };
+      return { node: place.node, upid: await pve.call("POST /nodes/{node}/lxc", request, { signal }) };
+    });
+  },
+});
+
+/** PVE accepts a template that is not there and lets the task fail: better to say at once what there is. */
+async function checkTemplate(context: ToolContext<NewGuestCall>, node: string, ostemplate: string): Promise<void> {
+  const storage = storageOf(ostemplate);
+  const query = { node, storage, content: "vztmpl" };
+  const volumes = await context.pve.call("GET /nodes/{node}/storage/{storage}/content", query, {
+    signal: context.signal,
+  });
+  if (volumes.length === 0 || volumes.some((volume) => volume.volid === ostemplate)) return;
+  const there = volumes.map((volume) => volume.volid).sort();
+  throw new UsageError(
+    `No container template ${JSON.stringify(ostemplate)} on ${node}`,
+    `There are ${there.slice(0, 10).join(", ")}${there.length > 10 ? ` and ${there.length - 10} more` : ""}`,
+  );
+}

@@ -1,0 +1,253 @@
+/** Tools that list guests and look at one of them. */
+import { z } from "zod";
+import { findGuest, type Guest, guestOf } from "../pve/guests.ts";
+import { gib, percent, uptime, usedPercent } from "../shape/numbers.ts";
+import { defineTool } from "../tool.ts";
+import * as params from "./params.ts";
+
+const guestRow = z.object({
+  vmid: z.number(),
+  name: z.string().optional(),
+  node: z.string(),
+  status: z.string().optional(),
+  cpus: z.number().optional(),
+  cpu_percent: z.number().optional(),
+  memory_gib: z.number().optional(),
+  memory_used_percent: z.number().optional(),
+  uptime: z.string().optional(),
+  tags: z.string().optional(),
+  pool: z.string().optional(),
+  lock: z.string().optional(),
+  template: z.boolean().optional(),
+});
+
+const lists = [
+  { ...params.guestKinds.vm, name: "list_vms", other: "list_containers" },
+  { ...params.guestKinds.container, name: "list_containers", other: "list_vms" },
+] as const;
+
+export const guestLists = lists.map((list) =>
+  defineTool({
+    name: list.name,
+    title: `List ${list.plural}`,
+    description:
+      `Lists the ${list.plural} of the whole cluster, or those that match the filters, sorted by vmid. Use ${list.other} for the other kind of guest.`,
+    tier: "read",
+    toolset: "core",
+    input: z.strictObject({
+      node: params.node.optional(),
+      status: z.enum(["running", "stopped", "paused", "unknown"]).optional(),
+      name: z.string().max(255).optional().describe("Only names that contain this, in any case"),
+      tag: z.string().max(255).optional(),
+      pool: z.string().max(100).optional(),
+      limit: params.limit,
+      cursor: z.string().regex(/^\d{1,9}$/).optional().describe("To read on: the next_cursor of the answer before"),
+    }),
+    output: z.object({
+      guests: z.array(guestRow),
+      total: z.number().describe("How many match"),
+      next_cursor: z.string().optional(),
+      notes: params.notes,
+    }),
+    calls: ["GET /cluster/resources"],
+    privileges: [{ path: "/vms/{vmid}", any: ["VM.Audit"] }],
+    async run(input, { pve, signal }) {
+      const rows = await pve.call("GET /cluster/resources", { type: "vm" }, { signal });
+      const all = rows.filter((row) => row.type === list.api && row.vmid !== undefined);
+      const matching = all
+        .flatMap((row) => {
+          const guest = guestOf(row);
+          return guest !== undefined && matches(guest, input) ? { guest, row } : [];
+        })
+        .sort((a, b) => a.guest.vmid - b.guest.vmid);
+      const from = input.cursor === undefined ? 0 : Number(input.cursor);
+      const after = matching.filter(({ guest }) => guest.vmid > from);
+      const page = after.slice(0, input.limit);
+      const last = page.at(-1);
+      const left = after.length - page.length;
+      const notes: string[] = [];
+      if (left > 0 && last !== undefined) {
+        notes.push(
+          `${left} more: narrow with node, status, name, tag or pool, or call again with cursor="${last.guest.vmid}"`,
+        );
+      }
+      if (rows.length === 0) {
+        notes.push(
+          "No guest is visible to this token: it may lack VM.Audit on /vms (privilege-separated tokens need their own ACL)",
+        );
+      } else if (matching.length === 0) {
+        notes.push(`None of the ${all.length} ${list.plural} matches${nodesOf(all, input.node)}`);
+      }
+      return {
+        guests: page.map(({ guest, row }) => ({
+          vmid: guest.vmid,
+          name: guest.name,
+          node: guest.node,
+          status: guest.status,
+          cpus: row.maxcpu,
+          cpu_percent: guest.status === "running" ? percent(row.cpu) : undefined,
+          memory_gib: gib(row.maxmem),
+          memory_used_percent: guest.status === "running" ? usedPercent(row.mem, row.maxmem) : undefined,
+          uptime: uptime(row.uptime),
+          tags: guest.tags.length > 0 ? guest.tags.join(";") : undefined,
+          pool: guest.pool,
+          lock: guest.lock,
+          template: guest.template ? true : undefined,
+        })),
+        total: matching.length,
+        ...(left > 0 && last !== undefined ? { next_cursor: String(last.guest.vmid) } : {}),
+        ...(notes.length > 0 ? { notes } : {}),
+      };
+    },
+  })
+);
+
+function nodesOf(rows: readonly { node?: string | undefined }[], node: string | undefined): string {
+  if (node === undefined) return "";
+  const nodes = [...new Set(rows.flatMap((row) => row.node ?? []))].sort();
+  return nodes.includes(node) ? "" : `: no guest is on a node ${node}; there are guests on ${nodes.join(", ")}`;
+}
+
+interface Filter {
+  readonly node?: string | undefined;
+  readonly status?: string | undefined;
+  readonly name?: string | undefined;
+  readonly tag?: string | undefined;
+  readonly pool?: string | undefined;
+}
+
+function matches(guest: Guest, filter: Filter): boolean {
+  return (filter.node === undefined || guest.node === filter.node) &&
+    (filter.status === undefined || guest.status === filter.status) &&
+    (filter.name === undefined || (guest.name ?? "").toLowerCase().includes(filter.name.toLowerCase())) &&
+    (filter.tag === undefined || guest.tags.includes(filter.tag.toLowerCase())) &&
+    (filter.pool === undefined || guest.pool === filter.pool);
+}
+
+const looks = [
+  {
+    ...params.guestKinds.vm,
+    status: "vm_status",
+    config: "vm_config",
+    otherStatus: "container_status",
+    otherConfig: "container_config",
+  },
+  {
+    ...params.guestKinds.container,
+    status: "container_status",
+    config: "container_config",
+    otherStatus: "vm_status",
+    otherConfig: "vm_config",
+  },
+] as const;
+
+export const guestStatuses = looks.map((look) => {
+  const call = `GET /nodes/{node}/${look.api}/{vmid}/status/current` as const;
+  return defineTool({
+    name: look.status,
+    title: `Status of a ${look.word}`,
+    description:
+      `Shows what one ${look.word} is doing now: running or not, CPU, memory, uptime, lock. For its settings use ${look.config}.`,
+    tier: "read",
+    toolset: "core",
+    input: z.strictObject(params.guestToRead),
+    output: guestRow.extend({
+      qemu_state: z.string().optional().describe("When it differs from status, as in paused"),
+      disk_gib: z.number().optional(),
+      disk_used_percent: z.number().optional(),
+      swap_gib: z.number().optional(),
+      agent: z.boolean().optional().describe("Whether the guest agent is switched on in the configuration"),
+      ha_managed: z.boolean().optional(),
+    }),
+    calls: ["GET /cluster/resources", call],
+    privileges: [{ path: "/vms/{vmid}", any: ["VM.Audit"] }],
+    async run(input, { pve, signal }) {
+      const guest = await findGuest(pve, input, look.kind, look.otherStatus, { signal });
+      const now: Now = await pve.call(call, { node: guest.node, vmid: guest.vmid }, { signal });
+      const running = now.status === "running";
+      return {
+        vmid: guest.vmid,
+        name: now.name ?? guest.name,
+        node: guest.node,
+        status: now.status,
+        qemu_state: now.qmpstatus === now.status ? undefined : now.qmpstatus,
+        cpus: now.cpus,
+        cpu_percent: running ? percent(now.cpu) : undefined,
+        memory_gib: gib(now.maxmem),
+        memory_used_percent: running ? usedPercent(now.mem, now.maxmem) : undefined,
+        swap_gib: gib(now.maxswap),
+        disk_gib: gib(now.maxdisk),
+        disk_used_percent: look.kind === "container" && running ? usedPercent(now.disk, now.maxdisk) : undefined,
+        uptime: uptime(now.uptime),
+        tags: guest.tags.length > 0 ? guest.tags.join(";") : undefined,
+        pool: guest.pool,
+        lock: now.lock,
+        template: now.template === true || guest.template ? true : undefined,
+        agent: now.agent,
+        ha_managed: now.ha?.managed === true ? true : undefined,
+      };
+    },
+  });
+});
+
+/** The fields of both kinds' current status. */
+interface Now {
+  readonly name?: string | undefined;
+  readonly status?: string | undefined;
+  readonly qmpstatus?: string | undefined;
+  readonly cpu?: number | undefined;
+  readonly cpus?: number | undefined;
+  readonly mem?: number | undefined;
+  readonly maxmem?: number | undefined;
+  readonly maxswap?: number | undefined;
+  readonly disk?: number | undefined;
+  readonly maxdisk?: number | undefined;
+  readonly uptime?: number | undefined;
+  readonly lock?: string | undefined;
+  readonly template?: boolean | undefined;
+  readonly agent?: boolean | undefined;
+  readonly ha?: { readonly managed?: boolean | undefined } | undefined;
+}
+
+/** Configuration values that must not reach a model. */
+const SECRET_KEYS = /^cipassword$/;
+
+export const guestConfigs = looks.map((look) => {
+  const call = `GET /nodes/{node}/${look.api}/{vmid}/config` as const;
+  return defineTool({
+    name: look.config,
+    title: `Configuration of a ${look.word}`,
+    description:
+      `Shows the settings of one ${look.word} as PVE keeps them, changes that wait for a restart included. To change them use set_${look.config}.`,
+    tier: "read",
+    toolset: "core",
+    input: z.strictObject(params.guestToRead),
+    output: z.object({
+      vmid: z.number(),
+      node: z.string(),
+      config: z.record(z.string(), z.unknown()),
+    }),
+    calls: ["GET /cluster/resources", call],
+    privileges: [{ path: "/vms/{vmid}", any: ["VM.Audit"] }],
+    async run(input, { pve, signal }) {
+      const guest = await findGuest(pve, input, look.kind, look.otherConfig, { signal });
+      const config: Readonly<Record<string, unknown>> = await pve.call(call, { node: guest.node, vmid: guest.vmid }, {
+        signal,
+      });
+      return { vmid: guest.vmid, node: guest.node, config: readableConfig(config) };
+    },
+  });
+});
+
+/** A configuration in a stable order, without secrets and without the digest, which serves no reader. */
+export function readableConfig(config: Readonly<Record<string, unknown>>): Record<string, string | number | boolean> {
+  const shown: Record<string, string | number | boolean> = {};
+  for (const key of Object.keys(config).sort((a, b) => a.localeCompare(b, "en", { numeric: true }))) {
+    const value = config[key];
+    if (key === "digest" || value === undefined || value === null) continue;
+    if (SECRET_KEYS.test(key)) shown[key] = "(set, not shown)";
+    else if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") shown[key] = value;
+    else shown[key] = JSON.stringify(value);
+  }
+  return shown;
+}

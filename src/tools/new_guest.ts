@@ -1,0 +1,75 @@
+/** What creating and cloning have in common: a free vmid, one task a call, the wait, the answer. */
+import { z } from "zod";
+import { PveError, Refusal } from "../errors.ts";
+import type { GuestKind } from "../pve/guests.ts";
+import type { ToolContext } from "../tool.ts";
+import * as params from "./params.ts";
+import { freeVmid, skippedNotes, vmidCalls } from "./vmids.ts";
+import { callKey, runningNote, settle, startOnce, taskCalls, type Waiting } from "./waiting.ts";
+
+export const newGuestCalls = [...vmidCalls, ...taskCalls] as const;
+export type NewGuestCall = (typeof newGuestCalls)[number];
+
+/** The answer of every tool that makes a guest. */
+export const newGuest = z.object({
+  vmid: z.number(),
+  name: z.string().optional(),
+  node: z.string(),
+  ...params.outcome,
+  notes: params.notes,
+});
+
+/** How often another client may take the number first. */
+const MOST_RACES = 3;
+
+function isTaken(error: unknown): boolean {
+  if (error instanceof Refusal) return /^Refused vmid \d+: the /.test(error.message);
+  return error instanceof PveError && error.details.kind === "conflict" &&
+    /already (?:exists|used)/.test(error.message);
+}
+
+/**
+ * Makes a guest with the vmid that is named, or with the next free one; a race for the number is run again.
+ * @param send puts the request to PVE and tells the node and the task
+ */
+export async function createWithVmid(
+  tool: string,
+  kind: GuestKind,
+  input: Waiting & Readonly<Record<string, unknown>>,
+  vmid: number | undefined,
+  place: { readonly node: string; readonly note?: string | undefined },
+  context: ToolContext<NewGuestCall>,
+  send: (vmid: number) => Promise<{ node: string; upid: string }>,
+): Promise<z.output<typeof newGuest>> {
+  const notes: string[] = place.note === undefined ? [] : [place.note];
+  const { task, repeated } = await startOnce(context, callKey(tool, input), async () => {
+    if (vmid !== undefined) return { vmid, ...await send(vmid) };
+    const lost = new Set<number>();
+    while (true) {
+      const free = await freeVmid(context.pve, { signal: context.signal }, lost);
+      try {
+        const started = { vmid: free.vmid, ...await send(free.vmid) };
+        notes.push(...skippedNotes(free));
+        return started;
+      } catch (error) {
+        lost.add(free.vmid);
+        if (!isTaken(error) || lost.size >= MOST_RACES) throw error;
+      }
+    }
+  });
+  if (repeated) {
+    notes.push(
+      "An earlier call with the same arguments started this task, which still runs: nothing was started again",
+    );
+  }
+  const outcome = await settle(context, task.upid, input);
+  notes.push(...runningNote(outcome, `${kind}_status`));
+  const name = input.name ?? input.hostname;
+  return {
+    vmid: task.vmid,
+    ...(typeof name === "string" ? { name } : {}),
+    node: task.node,
+    ...outcome,
+    ...(notes.length > 0 ? { notes } : {}),
+  };
+}

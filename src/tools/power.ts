@@ -1,0 +1,105 @@
+/** The eight tools that switch guests on and off, from one table. */
+import { z } from "zod";
+import { UsageError } from "../errors.ts";
+import { findGuest } from "../pve/guests.ts";
+import { defineTool } from "../tool.ts";
+import * as params from "./params.ts";
+import { runningNote, settle, taskCalls } from "./waiting.ts";
+
+const verbs = [
+  {
+    verb: "start",
+    does: "Starts",
+    more: "A guest that runs already is left as it is. A hibernated VM resumes, which uses up its saved memory.",
+    idempotent: true,
+    wanted: "running",
+  },
+  {
+    verb: "stop",
+    does: "Cuts the power of",
+    more: "Unsaved data inside may be lost: use shutdown first, stop only when that fails.",
+    idempotent: true,
+    wanted: "stopped",
+  },
+  {
+    verb: "shutdown",
+    does: "Shuts down",
+    more: "The guest's own system ends cleanly; a VM needs ACPI or the guest agent for it.",
+    idempotent: true,
+    wanted: "stopped",
+  },
+  {
+    verb: "reboot",
+    does: "Reboots",
+    more: "Clean shutdown, then start; changes that wait for a restart take effect.",
+    idempotent: false,
+    wanted: undefined,
+  },
+] as const;
+
+const kinds = [params.guestKinds.vm, params.guestKinds.container] as const;
+
+export const powerTools = kinds.flatMap((kind) =>
+  verbs.map(({ verb, does, more, idempotent, wanted }) => {
+    const other = kind.kind === "vm" ? "container" : "vm";
+    const call = `POST /nodes/{node}/${kind.api}/{vmid}/status/${verb}` as const;
+    const read = `GET /nodes/{node}/${kind.api}/{vmid}/status/current` as const;
+    return defineTool({
+      name: `${verb}_${kind.kind}`,
+      title: `${verb.charAt(0).toUpperCase()}${verb.slice(1)} a ${kind.word}`,
+      description: `${does} one ${kind.word} and waits until that is done. ${more}`,
+      tier: "lifecycle",
+      toolset: "core",
+      idempotent,
+      input: z.strictObject({ ...params.guestToChange, ...params.waiting }),
+      output: z.object({
+        vmid: z.number(),
+        name: z.string().optional(),
+        node: z.string(),
+        ...params.outcome,
+        notes: params.notes,
+      }),
+      calls: ["GET /cluster/resources", read, call, ...taskCalls],
+      privileges: [{ path: "/vms/{vmid}", any: ["VM.PowerMgmt"] }, { path: "/vms/{vmid}", any: ["VM.Audit"] }],
+      async run(input, context) {
+        const { pve, signal } = context;
+        const guest = await findGuest(pve, input, kind.kind, `${verb}_${other}`, { signal });
+        const { vmid, node } = guest;
+        const now: {
+          status?: string | undefined;
+          qmpstatus?: string | undefined;
+          lock?: string | undefined;
+          name?: string | undefined;
+        } = await pve.call(read, { node, vmid }, { signal });
+        const facts = { vmid, name: now.name ?? guest.name, node };
+        if (guest.template) {
+          throw new UsageError(
+            `${vmid} ${JSON.stringify(guest.name ?? "")} is a template, which cannot run`,
+            `Clone it with clone_${kind.kind}`,
+          );
+        }
+        const paused = now.qmpstatus === "paused";
+        if (wanted !== undefined && now.status === wanted && !paused) {
+          return { ...facts, state: "unchanged" as const, notes: [`It is ${wanted} already`] };
+        }
+        if (verb === "start" && paused) {
+          return {
+            ...facts,
+            state: "unchanged" as const,
+            notes: ["It is paused: a person can resume it in PVE's web interface"],
+          };
+        }
+        if (verb === "reboot" && now.status === "stopped") {
+          throw new UsageError(`${kind.word} ${vmid} is not running`, `Use start_${kind.kind}`);
+        }
+        const upid = await pve.call(call, { node, vmid }, { signal });
+        const outcome = await settle(context, upid, input);
+        const notes = runningNote(outcome, `${kind.kind}_status`);
+        if (verb === "start" && now.lock === "suspended") {
+          notes.push("It was hibernated: it resumed where it was, and its saved memory image is used up");
+        }
+        return { ...facts, ...outcome, ...(notes.length > 0 ? { notes } : {}) };
+      },
+    });
+  })
+);

@@ -1,0 +1,240 @@
+/** Tools that look at storages and at what new guests can be made from. */
+import { z } from "zod";
+import { PveError, UsageError } from "../errors.ts";
+import type { PveClient, Result } from "../pve/client.ts";
+import { guestOf } from "../pve/guests.ts";
+import { gib, usedPercent } from "../shape/numbers.ts";
+import { defineTool } from "../tool.ts";
+import { withKnownNodes } from "./nodes.ts";
+import * as params from "./params.ts";
+
+type ResourceRow = Result<"GET /cluster/resources">[number];
+
+/** The content types of a storage, as in ["images", "rootdir"]. */
+export function contentOf(content: string | undefined): string[] {
+  return (content ?? "").split(",").filter((type) => type !== "").sort();
+}
+
+export const listStorage = defineTool({
+  name: "list_storage",
+  title: "List storages",
+  description:
+    "Lists the storages of the cluster, or of one node, with free space and what each may hold: images (VM disks), rootdir (containers), vztmpl (container templates), iso, backup.",
+  tier: "read",
+  toolset: "core",
+  input: z.strictObject({ node: params.node.optional() }),
+  output: z.object({
+    storages: z.array(z.object({
+      storage: z.string(),
+      nodes: z.string().describe("Where it is; a shared storage is one storage on several nodes"),
+      type: z.string().optional(),
+      content: z.string(),
+      size_gib: z.number().optional(),
+      free_gib: z.number().optional(),
+      used_percent: z.number().optional(),
+      shared: z.boolean().optional(),
+      state: z.string().optional().describe("When it is not available"),
+    })),
+    notes: params.notes,
+  }),
+  calls: ["GET /nodes/{node}/storage", "GET /cluster/resources", "GET /nodes"],
+  privileges: [{ path: "/storage/{storage}", any: ["Datastore.Audit", "Datastore.AllocateSpace"] }],
+  async run({ node }, { pve, signal }) {
+    const rows = node === undefined ? await everywhere(pve, signal) : await onNode(pve, node, signal);
+    return {
+      storages: rows,
+      ...(rows.length === 0
+        ? { notes: ["No storage is visible to this token: it may lack Datastore.Audit on /storage"] }
+        : {}),
+    };
+  },
+});
+
+interface StorageRow {
+  storage: string;
+  nodes: string;
+  type: string | undefined;
+  content: string;
+  size_gib: number | undefined;
+  free_gib: number | undefined;
+  used_percent: number | undefined;
+  shared: boolean | undefined;
+  state: string | undefined;
+}
+
+async function onNode(
+  pve: PveClient<"GET /nodes/{node}/storage" | "GET /nodes">,
+  node: string,
+  signal: AbortSignal,
+): Promise<StorageRow[]> {
+  const rows = await pve.call("GET /nodes/{node}/storage", { node }, { signal }).catch(async (error: unknown) => {
+    throw await withKnownNodes(
+      error,
+      async () => (await pve.call("GET /nodes", {}, { signal })).map((row) => row.node),
+    );
+  });
+  return rows.map((row) => ({
+    storage: row.storage,
+    nodes: node,
+    type: row.type,
+    content: contentOf(row.content).join(","),
+    size_gib: gib(row.total),
+    free_gib: gib(row.avail),
+    used_percent: usedPercent(row.used, row.total),
+    shared: row.shared === true ? true : undefined,
+    state: row.enabled === false ? "disabled" : row.active === false ? "not active" : undefined,
+  })).sort((a, b) => a.storage.localeCompare(b.storage));
+}
+
+async function everywhere(pve: PveClient<"GET /cluster/resources">, signal: AbortSignal): Promise<StorageRow[]> {
+  const merged = new Map<string, StorageRow>();
+  const rows = [...await pve.call("GET /cluster/resources", { type: "storage" }, { signal })]
+    .sort((a, b) => (a.node ?? "").localeCompare(b.node ?? ""));
+  for (const row of rows) {
+    if (row.storage === undefined || row.node === undefined) continue;
+    const key = row.shared === true ? row.storage : `${row.storage}/${row.node}`;
+    const present = merged.get(key);
+    if (present !== undefined) present.nodes += `,${row.node}`;
+    else {
+      merged.set(key, {
+        storage: row.storage,
+        nodes: row.node,
+        type: row.plugintype,
+        content: contentOf(row.content).join(","),
+        size_gib: gib(row.maxdisk),
+        free_gib: row.maxdisk === undefined || row.disk === undefined ? undefined : gib(row.maxdisk - row.disk),
+        used_percent: usedPercent(row.disk, row.maxdisk),
+        shared: row.shared === true ? true : undefined,
+        state: row.status === "available" ? undefined : row.status,
+      });
+    }
+  }
+  return [...merged.values()].sort((a, b) => a.storage.localeCompare(b.storage) || a.nodes.localeCompare(b.nodes));
+}
+
+const templateKinds = { container_template: "vztmpl", iso: "iso" } as const;
+
+export const listTemplates = defineTool({
+  name: "list_templates",
+  title: "List templates",
+  description:
+    "Lists what new guests can be made from: container templates (for create_container), ISO images (for create_vm), and template guests (for clone_vm and clone_container).",
+  tier: "read",
+  toolset: "core",
+  input: z.strictObject({
+    node: params.node.optional(),
+    storage: params.storage.optional(),
+    kind: z.enum(["all", "container_template", "iso", "template_guest"]).default("all"),
+    name: z.string().max(255).optional().describe("Only names that contain this, as in debian-12"),
+    limit: params.limit,
+  }),
+  output: z.object({
+    templates: z.array(z.object({
+      kind: z.string(),
+      volid: z.string().optional().describe("What create_container takes as ostemplate, create_vm as iso"),
+      vmid: z.number().optional().describe("What clone_vm and clone_container take as source_vmid"),
+      name: z.string().optional(),
+      node: z.string(),
+      size_gib: z.number().optional(),
+    })),
+    total: z.number(),
+    notes: params.notes,
+  }),
+  calls: ["GET /cluster/resources", "GET /nodes/{node}/storage/{storage}/content"],
+  privileges: [{ path: "/storage/{storage}", any: ["Datastore.Audit", "Datastore.AllocateSpace"] }, {
+    path: "/vms/{vmid}",
+    any: ["VM.Audit"],
+  }],
+  async run(input, { pve, signal }) {
+    const wanted = (Object.keys(templateKinds)).filter((kind) => input.kind === "all" || input.kind === kind);
+    const rows = await pve.call("GET /cluster/resources", { type: "storage" }, { signal });
+    const places = templatePlaces(rows, input);
+    const contents = await Promise.all(places.flatMap(({ node, storage, content }) =>
+      wanted.flatMap((kind) => {
+        const type = kind === "iso" ? templateKinds.iso : templateKinds.container_template;
+        if (!content.includes(type)) return [];
+        return [
+          pve.call("GET /nodes/{node}/storage/{storage}/content", { node, storage, content: type }, { signal })
+            .then((volumes) =>
+              volumes.map((volume) => ({
+                kind,
+                volid: volume.volid,
+                vmid: undefined,
+                name: undefined,
+                node,
+                size_gib: gib(volume.size),
+              }))
+            ),
+        ];
+      })
+    ));
+    const guests = input.storage === undefined && (input.kind === "all" || input.kind === "template_guest")
+      ? await pve.call("GET /cluster/resources", { type: "vm" }, { signal })
+      : [];
+    const templates = guests.flatMap((row) => {
+      const guest = guestOf(row);
+      if (guest === undefined || !guest.template || (input.node !== undefined && guest.node !== input.node)) return [];
+      const kind = guest.kind === "vm" ? "vm_template" : "container_template_guest";
+      return [{
+        kind,
+        volid: undefined,
+        vmid: guest.vmid,
+        name: guest.name,
+        node: guest.node,
+        size_gib: gib(row.maxdisk),
+      }];
+    });
+    const text = (input.name ?? "").toLowerCase();
+    const found = [...contents.flat(), ...templates]
+      .filter((item) => `${item.volid ?? ""} ${item.name ?? ""}`.toLowerCase().includes(text))
+      .sort((a, b) =>
+        a.kind.localeCompare(b.kind) || (a.volid ?? "").localeCompare(b.volid ?? "") || (a.vmid ?? 0) - (b.vmid ?? 0)
+      );
+    const notes: string[] = [];
+    if (found.length > input.limit) {
+      notes.push(`${found.length - input.limit} more: narrow with kind, name, node or storage`);
+    }
+    if (found.length === 0) {
+      notes.push(
+        places.length === 0 && input.kind !== "template_guest"
+          ? "No storage that this token may see holds container templates or ISO images"
+          : "Nothing found; a person can download templates in PVE's web interface: storage, CT Templates",
+      );
+    }
+    return { templates: found.slice(0, input.limit), total: found.length, ...(notes.length > 0 ? { notes } : {}) };
+  },
+});
+
+/** The storages to look into: those that are meant, a shared one once. */
+function templatePlaces(
+  rows: readonly ResourceRow[],
+  input: { node?: string | undefined; storage?: string | undefined },
+): { node: string; storage: string; content: string[] }[] {
+  const here = rows.flatMap((row) =>
+    row.node === undefined || row.storage === undefined || row.status !== "available"
+      ? []
+      : [{ node: row.node, storage: row.storage, content: contentOf(row.content), shared: row.shared === true }]
+  );
+  const names = [...new Set(here.map((place) => place.storage))].sort();
+  if (input.storage !== undefined && !names.includes(input.storage)) {
+    throw new PveError(`No storage ${JSON.stringify(input.storage)} is visible to this token`, {
+      kind: "missing",
+      remedy: names.length > 0 ? `The storages are ${names.join(", ")}` : "It may lack Datastore.Audit on /storage",
+    });
+  }
+  const nodes = [...new Set(here.map((place) => place.node))].sort();
+  if (input.node !== undefined && !nodes.includes(input.node)) {
+    throw new UsageError(
+      `No storage of a node ${JSON.stringify(input.node)} is visible`,
+      `The nodes are ${nodes.join(", ")}`,
+    );
+  }
+  const places = new Map<string, { node: string; storage: string; content: string[] }>();
+  for (const place of here) {
+    if (input.node !== undefined && place.node !== input.node) continue;
+    if (input.storage !== undefined && place.storage !== input.storage) continue;
+    const key = place.shared ? place.storage : `${place.node}/${place.storage}`;
+    if (!places.has(key)) places.set(key, place);
+  }
+  return [...places.values()];
+}
