@@ -1,0 +1,385 @@
+/** The demo's cluster: three nodes, two dozen guests and files, and something of everything that can go wrong. */
+import { addGuest, addNode, addStorage, addVolume, emptyState, nextMac, nextUuid, stamp } from "./build.ts";
+import { allocate, archiveOf, GIB } from "./disks.ts";
+import { nextRun } from "./schedule.ts";
+import type { Guest, State, Storage, Value } from "./state.ts";
+
+interface DemoToken {
+  /** "user@realm!name" */
+  readonly id: string;
+  /** An obvious placeholder: it opens nothing but a simulator. */
+  readonly secret: string;
+}
+
+/** May do everything an operator does; what the demo uses. */
+export const demoToken: DemoToken = { id: "agent@pve!mcp", secret: "00000000-0000-4000-8000-000000000001" };
+/** May look at everything, and change nothing. */
+export const auditorToken: DemoToken = { id: "agent@pve!auditor", secret: "00000000-0000-4000-8000-000000000002" };
+/** Privilege-separated without an access list of its own: may nothing at all. */
+export const bareToken: DemoToken = { id: "agent@pve!bare", secret: "00000000-0000-4000-8000-000000000003" };
+/** Root's token, which is not root itself. */
+export const rootToken: DemoToken = { id: "root@pam!tests", secret: "00000000-0000-4000-8000-000000000004" };
+/** A session of root@pam itself, for what no token may (cookie PVEAuthCookie, header CSRFPreventionToken). */
+export const rootTicket = { cookie: "PVE:root@pam:SIMULATED", csrf: "SIMULATED" } as const;
+
+const MIB = 1024 * 1024;
+const DAY = 86_400_000;
+
+function seedAccess(state: State): void {
+  const { access } = state;
+  access.users.add("agent@pve");
+  const tokens = [[demoToken, false], [auditorToken, true], [bareToken, true], [rootToken, false]] as const;
+  for (const [{ id, secret }, separated] of tokens) {
+    const [user = "", name = ""] = id.split("!");
+    access.tokens.set(id, { user, name, secret, separated, expires: 0 });
+  }
+  access.acl.push({ path: "/", who: "agent@pve", role: "PVEAdmin", propagate: true });
+  access.acl.push({ path: "/", who: auditorToken.id, role: "PVEAuditor", propagate: true });
+  access.tickets.set(rootTicket.cookie, { user: "root@pam", csrf: rootTicket.csrf });
+}
+
+/** Nodes, storages and tokens; no guests. */
+function emptyCluster(now: number): State {
+  const state = emptyState();
+  seedAccess(state);
+  addNode(state, "pve1", { cpus: 16, memory: 64 * GIB, disk: 94 * GIB, booted: now - 41 * DAY });
+  addNode(state, "pve2", { cpus: 16, memory: 64 * GIB, disk: 94 * GIB, booted: now - 41 * DAY });
+  addNode(state, "pve3", { cpus: 8, memory: 32 * GIB, disk: 94 * GIB, booted: now - 9 * DAY });
+  addStorage(state, {
+    id: "local",
+    type: "dir",
+    path: "/var/lib/vz",
+    total: 94 * GIB,
+    content: ["iso", "vztmpl", "backup", "snippets"],
+    prune: { "keep-last": 3 },
+  });
+  addStorage(state, {
+    id: "local-lvm",
+    type: "lvmthin",
+    path: "/dev/pve",
+    total: 820 * GIB,
+    content: ["images", "rootdir"],
+  });
+  addStorage(state, {
+    id: "ceph",
+    type: "rbd",
+    path: "rbd:vm-pool",
+    total: 6000 * GIB,
+    content: ["images", "rootdir"],
+    shared: true,
+  });
+  addStorage(state, {
+    id: "nas",
+    type: "nfs",
+    path: "/mnt/pve/nas",
+    total: 8000 * GIB,
+    content: ["backup", "iso", "vztmpl", "images"],
+    shared: true,
+    prune: { "keep-last": 2, "keep-weekly": 2 },
+  });
+  return state;
+}
+
+/** Options that every VM has. */
+function vm(state: State, now: number, name: string, cores: number, memory: number): Record<string, Value> {
+  return {
+    name,
+    cores,
+    memory: String(memory),
+    ostype: "l26",
+    scsihw: "virtio-scsi-single",
+    net0: `virtio=${nextMac(state)},bridge=vmbr0`,
+    boot: "order=scsi0;net0",
+    smbios1: `uuid=${nextUuid(state)}`,
+    vmgenid: nextUuid(state),
+    meta: `creation-qemu=10.0.2,ctime=${Math.floor((now - 90 * DAY) / 1000)}`,
+  };
+}
+
+/** Options that every container has. */
+function container(
+  state: State,
+  hostname: string,
+  ostype: string,
+  cores: number,
+  memory: number,
+): Record<string, Value> {
+  return {
+    hostname,
+    cores,
+    memory,
+    swap: 512,
+    arch: "amd64",
+    ostype,
+    unprivileged: 1,
+    net0: `name=eth0,bridge=vmbr0,hwaddr=${nextMac(state)},ip=dhcp,type=veth`,
+  };
+}
+
+const TEMPLATES: readonly (readonly [string, number])[] = [
+  ["debian-12-standard_12.12-1_amd64.tar.zst", 124],
+  ["debian-13-standard_13.1-2_amd64.tar.zst", 128],
+  ["alpine-3.22-default_20250617_amd64.tar.xz", 3],
+  ["ubuntu-24.04-standard_24.04-2_amd64.tar.zst", 141],
+];
+const ISOS: readonly (readonly [string, number])[] = [
+  ["debian-13.1.0-amd64-netinst.iso", 783],
+  ["ubuntu-24.04.3-live-server-amd64.iso", 3072],
+  ["virtio-win-0.1.271.iso", 693],
+];
+
+function seedFiles(state: State, storage: Storage, node: string, now: number): void {
+  const ctime = Math.floor((now - 60 * DAY) / 1000);
+  for (const [name, mib] of TEMPLATES) {
+    const format = name.endsWith("xz") ? "txz" : "tzst";
+    addVolume(state, storage, node, { name: `vztmpl/${name}`, content: "vztmpl", format, size: mib * MIB, ctime });
+  }
+  for (const [name, mib] of ISOS) {
+    addVolume(state, storage, node, { name: `iso/${name}`, content: "iso", format: "iso", size: mib * MIB, ctime });
+  }
+}
+
+/** A backup of a guest as it is now, dated back. */
+function seedBackup(state: State, storage: Storage, guest: Guest, at: number, notes: string, kept = false): void {
+  const when = stamp(at);
+  const format = guest.kind === "qemu" ? "vma.zst" : "tar.zst";
+  addVolume(state, storage, guest.node, {
+    name: `backup/vzdump-${guest.kind}-${guest.vmid}-${when}.${format}`,
+    content: "backup",
+    format,
+    size: 700 * MIB + guest.vmid * MIB,
+    ctime: Math.floor(at / 1000),
+    vmid: guest.vmid,
+    notes,
+    protected: kept,
+    backup: archiveOf(state, guest),
+  });
+}
+
+function pickStorage(state: State, id: string): Storage {
+  const storage = state.storages.get(id);
+  if (storage === undefined) throw new Error(`No storage ${id} in the demo`);
+  return storage;
+}
+
+/** Three nodes, their guests, and a past. */
+export function demoCluster(now: number = Date.now()): State {
+  const state = emptyCluster(now);
+  for (const node of state.nodes.keys()) seedFiles(state, pickStorage(state, "local"), node, now);
+  seedFiles(state, pickStorage(state, "nas"), "", now);
+  const on = (
+    node: string,
+    vmid: number,
+    config: Record<string, Value>,
+    rest: { running?: boolean; hours?: number; cooperates?: boolean } = {},
+  ) => addGuest(state, { vmid, kind: Object.hasOwn(config, "rootfs") ? "lxc" : "qemu", node, config, now, ...rest });
+  const up = (hours: number) => ({ running: true, hours });
+
+  const router = on("pve1", 100, {
+    ...vm(state, now, "router", 2, 2048),
+    scsi0: "local-lvm:16,iothread=1",
+    onboot: 1,
+    startup: "order=1",
+    tags: "network",
+    agent: "1",
+  }, up(980));
+  const web = on("pve1", 101, {
+    ...vm(state, now, "web-01", 4, 4096),
+    scsi0: "ceph:40,discard=on,iothread=1",
+    onboot: 1,
+    tags: "prod;web",
+    agent: "1",
+  }, up(310));
+  const docker = on("pve1", 102, {
+    ...vm(state, now, "docker", 8, 16_384),
+    scsi0: "local-lvm:64,iothread=1",
+    scsi1: "local-lvm:200,iothread=1",
+    onboot: 1,
+    tags: "docker;prod",
+    agent: "1",
+    description: "Container host",
+  }, up(720));
+  on("pve2", 103, {
+    ...vm(state, now, "web-02", 4, 4096),
+    scsi0: "ceph:40,discard=on,iothread=1",
+    tags: "prod;web",
+    agent: "1",
+  }, up(305));
+  const db = on("pve2", 104, {
+    ...vm(state, now, "database", 8, 16_384),
+    scsi0: "ceph:32,iothread=1",
+    scsi1: "ceph:250,iothread=1",
+    onboot: 1,
+    tags: "db;prod",
+    protection: 1,
+    agent: "1",
+  }, up(710));
+  on("pve2", 105, { ...vm(state, now, "test", 2, 2048), scsi0: "local-lvm:20" });
+  on("pve3", 106, {
+    ...vm(state, now, "windows-11", 4, 8192),
+    ostype: "win11",
+    bios: "ovmf",
+    machine: "pc-q35-10.0",
+    scsi0: "ceph:80",
+    efidisk0: "ceph:1,efitype=4m,pre-enrolled-keys=1",
+    ide2: "nas:iso/virtio-win-0.1.271.iso,media=cdrom,size=693M",
+    tags: "desktop",
+  });
+  on("pve3", 107, { ...vm(state, now, "build-runner", 4, 8192), scsi0: "local-lvm:60", tags: "ci" }, {
+    ...up(20),
+    cooperates: false,
+  });
+  const locked = on("pve3", 108, { ...vm(state, now, "mail", 2, 4096), scsi0: "ceph:50", tags: "prod" }, up(700));
+  locked.config.set("lock", "backup");
+  const template = on("pve1", 9000, {
+    ...vm(state, now, "debian-13-cloud", 2, 2048),
+    scsi0: "local-lvm:8,discard=on",
+    ciuser: "admin",
+    ipconfig0: "ip=dhcp",
+    agent: "1",
+    serial0: "socket",
+    vga: "serial0",
+    template: 1,
+  });
+  const cloudinit = allocate(state, {
+    storage: pickStorage(state, "local-lvm"),
+    node: "pve1",
+    vmid: 9000,
+    content: "images",
+    size: 4 * MIB,
+    now,
+    role: "cloudinit",
+  });
+  template.config.set("ide2", `local-lvm:${cloudinit.name},media=cdrom`);
+
+  on(
+    "pve1",
+    200,
+    { ...container(state, "dns", "debian", 1, 512), rootfs: "local-lvm:8", onboot: 1, tags: "network" },
+    up(980),
+  );
+  on("pve1", 201, {
+    ...container(state, "proxy", "debian", 2, 1024),
+    rootfs: "local-lvm:8",
+    onboot: 1,
+    tags: "prod;web",
+    features: "nesting=1",
+  }, up(980));
+  const cloud = on("pve2", 202, {
+    ...container(state, "nextcloud", "debian", 4, 4096),
+    rootfs: "ceph:16",
+    mp0: "ceph:500,mp=/srv/data,backup=1",
+    onboot: 1,
+    tags: "prod",
+  }, up(402));
+  on("pve2", 203, { ...container(state, "test", "ubuntu", 2, 2048), rootfs: "local-lvm:12" });
+  on(
+    "pve3",
+    204,
+    { ...container(state, "grafana", "debian", 2, 2048), rootfs: "ceph:20", tags: "monitoring" },
+    up(208),
+  );
+  on("pve3", 205, { ...container(state, "influxdb", "debian", 2, 4096), rootfs: "ceph:60", tags: "monitoring" });
+  on("pve1", 290, { ...container(state, "debian-13-base", "debian", 1, 512), rootfs: "local-lvm:8", template: 1 });
+
+  state.pools.set("prod", { id: "prod", comment: "Production", guests: new Set([101, 102, 103, 104, 108, 201, 202]) });
+  snapshotInPast(state, docker, "before-upgrade", now - 12 * DAY);
+  snapshotInPast(state, db, "schema-v7", now - 3 * DAY);
+  docker.pending.set("memory", "24576");
+  const local = pickStorage(state, "local");
+  const nas = pickStorage(state, "nas");
+  for (const days of [3, 2, 1]) seedBackup(state, local, router, now - days * DAY, "router");
+  for (const days of [15, 8, 1]) {
+    for (const guest of [web, docker, db, cloud]) {
+      seedBackup(state, nas, guest, now - days * DAY, String(guest.config.get("name") ?? guest.config.get("hostname")));
+    }
+  }
+  seedBackup(state, nas, docker, now - 120 * DAY, "before the move to the new disks", true);
+  seedTasks(state, now);
+  state.jobs.set("backup-nightly", {
+    id: "backup-nightly",
+    schedule: "02:00",
+    enabled: true,
+    options: new Map([["storage", "nas"], ["vmid", "101,102,104,202"], ["mode", "snapshot"], ["compress", "zstd"]]),
+    next: nextRun("02:00", now),
+  });
+  return state;
+}
+
+/** What a snapshot keeps differs from what is there now, so that a rollback loses something. */
+function snapshotInPast(state: State, guest: Guest, name: string, at: number): void {
+  guest.snapshots.set(name, {
+    name,
+    description: "",
+    time: Math.floor(at / 1000),
+    parent: undefined,
+    config: new Map(guest.config),
+    vmstate: undefined,
+  });
+  guest.parent = name;
+  for (const storage of state.storages.values()) {
+    for (const volumes of storage.volumes.values()) {
+      for (const volume of volumes.values()) {
+        if (volume.vmid !== guest.vmid || (volume.content !== "images" && volume.content !== "rootdir")) continue;
+        volume.snapshots.set(name, volume.mark);
+        volume.mark += "-since-written";
+      }
+    }
+  }
+}
+
+function seedTasks(state: State, now: number): void {
+  const past = (node: string, type: string, id: string, ago: number, status: string, log: readonly string[]) => {
+    const start = Math.floor((now - ago) / 1000);
+    const pid = state.counters.pid += 11;
+    const hex = (value: number) => value.toString(16).toUpperCase().padStart(8, "0");
+    const upid = `UPID:${node}:${hex(pid)}:${hex(pid * 31)}:${hex(start)}:${type}:${id}:root@pam:`;
+    state.tasks.set(upid, {
+      upid,
+      node,
+      pid,
+      pstart: pid * 31,
+      start,
+      type,
+      id,
+      user: "root@pam",
+      token: undefined,
+      log: [...log],
+      ends: start * 1000 + 9000,
+      lines: [],
+      status,
+    });
+  };
+  past("pve2", "vzdump", "104", DAY, "job errors", [
+    "INFO: starting new backup job: vzdump 104 --mode snapshot --storage nas",
+    "INFO: Starting Backup of VM 104 (qemu)",
+    "ERROR: Backup of VM 104 failed - got timeout",
+    "INFO: Backup job finished with errors",
+    "TASK ERROR: job errors",
+  ]);
+  past("pve1", "vzdump", "100", DAY - 600_000, "OK", [
+    "INFO: starting new backup job: vzdump 100 --mode snapshot --storage local",
+    "INFO: Backup job finished successfully",
+    "TASK OK",
+  ]);
+  past("pve3", "qmstart", "107", 20 * 3_600_000, "OK", ["TASK OK"]);
+  past("pve2", "vzstart", "203", 5 * 3_600_000, "startup for container '203' failed", [
+    "TASK ERROR: startup for container '203' failed",
+  ]);
+}
+
+/** A cluster of three nodes and `count` guests, for benchmarks; every fourth is a container. */
+export function largeCluster(count: number, now: number = Date.now()): State {
+  const state = emptyCluster(now);
+  const nodes = [...state.nodes.keys()];
+  for (let i = 0; i < count; i++) {
+    const vmid = 1000 + i;
+    const node = nodes[i % nodes.length] ?? "pve1";
+    const running = i % 3 !== 0;
+    const config = i % 4 === 3
+      ? { ...container(state, `ct-${vmid}`, "debian", 2, 1024), rootfs: "ceph:8" }
+      : { ...vm(state, now, `vm-${vmid}`, 2, 2048), scsi0: "ceph:32" };
+    addGuest(state, { vmid, kind: i % 4 === 3 ? "lxc" : "qemu", node, config, now, running, hours: 10 + (i % 500) });
+  }
+  return state;
+}

@@ -1,0 +1,9 @@
+/** A small PVE in memory: the demo and the tests talk to it as to a real one, and it destroys as faithfully. */
+export { auditorToken, bareToken, demoCluster, demoToken, largeCluster, rootTicket, rootToken } from "./demo.ts";
+export type { Clock } from "./engine.ts";
+export type { SimulatedRequest } from "./request.ts";
+export { createSimulator } from "./simulator.ts";
+export type { RequestRecord, SimulatedAnswer, Simulator, SimulatorOptions } from "./simulator.ts";
+export { addGuest, addVolume, emptyState } from "./build.ts";
+export { inventory } from "./state.ts";
+export type { Config, Content, Guest, Kind, Snapshot, State, Storage, Task, Volume } from "./state.ts";

@@ -1,0 +1,102 @@
+/** The route of every call: a call of the catalogue that nobody simulates does not compile. */
+import type { SimulatorCall } from "../schema.ts";
+import type { SimulatorApi } from "../schema.gen.ts";
+import * as clone from "./clone.ts";
+import * as cluster from "./cluster.ts";
+import * as config from "./config.ts";
+import type { Context, Route } from "./context.ts";
+import * as create from "./create.ts";
+import * as guests from "./guests.ts";
+import * as jobs from "./jobs.ts";
+import * as node from "./node.ts";
+import * as power from "./power.ts";
+import * as snapshots from "./snapshots.ts";
+import * as storage from "./storage.ts";
+import * as tasks from "./tasks.ts";
+
+export { Total } from "./context.ts";
+export type { Context } from "./context.ts";
+
+const routes: { readonly [C in SimulatorCall]: Route<C> } = {
+  "GET /version": cluster.version,
+  "GET /nodes": cluster.nodes,
+  "GET /nodes/{node}/status": cluster.nodeStatus,
+  "GET /cluster/resources": cluster.resources,
+  "GET /cluster/nextid": cluster.nextid,
+  "GET /access/permissions": cluster.permissions,
+  "GET /pools": cluster.pools,
+  "GET /nodes/{node}/qemu": guests.qemuList,
+  "GET /nodes/{node}/lxc": guests.lxcList,
+  "GET /nodes/{node}/qemu/{vmid}/status/current": guests.qemuStatus,
+  "GET /nodes/{node}/lxc/{vmid}/status/current": guests.lxcStatus,
+  "GET /nodes/{node}/qemu/{vmid}/config": guests.qemuConfig,
+  "GET /nodes/{node}/lxc/{vmid}/config": guests.lxcConfig,
+  "GET /nodes/{node}/qemu/{vmid}/pending": guests.qemuPending,
+  "GET /nodes/{node}/lxc/{vmid}/pending": guests.lxcPending,
+  "GET /nodes/{node}/tasks": tasks.ofNode,
+  "GET /nodes/{node}/tasks/{upid}/status": tasks.status,
+  "GET /nodes/{node}/tasks/{upid}/log": tasks.log,
+  "GET /cluster/tasks": tasks.ofCluster,
+  "GET /nodes/{node}/storage": storage.list,
+  "GET /nodes/{node}/storage/{storage}/content": storage.content,
+  "PUT /nodes/{node}/storage/{storage}/content/{volume}": storage.update,
+  "DELETE /nodes/{node}/storage/{storage}/content/{volume}": storage.remove,
+  "GET /nodes/{node}/storage/{storage}/prunebackups": storage.pruneList,
+  "DELETE /nodes/{node}/storage/{storage}/prunebackups": storage.pruneNow,
+  "POST /nodes/{node}/qemu/{vmid}/status/start": power.qemuStart,
+  "POST /nodes/{node}/qemu/{vmid}/status/stop": power.qemuStop,
+  "POST /nodes/{node}/qemu/{vmid}/status/shutdown": power.qemuShutdown,
+  "POST /nodes/{node}/qemu/{vmid}/status/reboot": power.qemuReboot,
+  "POST /nodes/{node}/qemu/{vmid}/status/reset": power.qemuReset,
+  "POST /nodes/{node}/qemu/{vmid}/status/suspend": power.qemuSuspend,
+  "POST /nodes/{node}/qemu/{vmid}/status/resume": power.qemuResume,
+  "POST /nodes/{node}/lxc/{vmid}/status/start": power.lxcStart,
+  "POST /nodes/{node}/lxc/{vmid}/status/stop": power.lxcStop,
+  "POST /nodes/{node}/lxc/{vmid}/status/shutdown": power.lxcShutdown,
+  "POST /nodes/{node}/lxc/{vmid}/status/reboot": power.lxcReboot,
+  "POST /nodes/{node}/qemu": create.qemuCreate,
+  "POST /nodes/{node}/lxc": create.lxcCreate,
+  "POST /nodes/{node}/qemu/{vmid}/template": create.qemuTemplate,
+  "DELETE /nodes/{node}/qemu/{vmid}": create.qemuDelete,
+  "DELETE /nodes/{node}/lxc/{vmid}": create.lxcDelete,
+  "POST /nodes/{node}/qemu/{vmid}/clone": clone.qemuClone,
+  "POST /nodes/{node}/lxc/{vmid}/clone": clone.lxcClone,
+  "PUT /nodes/{node}/qemu/{vmid}/config": config.qemuPut,
+  "PUT /nodes/{node}/lxc/{vmid}/config": config.lxcPut,
+  "POST /nodes/{node}/qemu/{vmid}/config": config.qemuPost,
+  "PUT /nodes/{node}/qemu/{vmid}/unlink": config.qemuUnlink,
+  "POST /nodes/{node}/qemu/{vmid}/move_disk": config.qemuMove,
+  "POST /nodes/{node}/lxc/{vmid}/move_volume": config.lxcMove,
+  "PUT /nodes/{node}/qemu/{vmid}/resize": config.qemuResize,
+  "PUT /nodes/{node}/lxc/{vmid}/resize": config.lxcResize,
+  "GET /nodes/{node}/qemu/{vmid}/snapshot": snapshots.qemuList,
+  "POST /nodes/{node}/qemu/{vmid}/snapshot": snapshots.qemuTake,
+  "DELETE /nodes/{node}/qemu/{vmid}/snapshot/{snapname}": snapshots.qemuDelete,
+  "POST /nodes/{node}/qemu/{vmid}/snapshot/{snapname}/rollback": snapshots.qemuRollback,
+  "GET /nodes/{node}/lxc/{vmid}/snapshot": snapshots.lxcList,
+  "POST /nodes/{node}/lxc/{vmid}/snapshot": snapshots.lxcTake,
+  "DELETE /nodes/{node}/lxc/{vmid}/snapshot/{snapname}": snapshots.lxcDelete,
+  "POST /nodes/{node}/lxc/{vmid}/snapshot/{snapname}/rollback": snapshots.lxcRollback,
+  "POST /nodes/{node}/vzdump": jobs.vzdump,
+  "GET /cluster/backup": jobs.list,
+  "POST /cluster/backup": jobs.create,
+  "PUT /nodes/{node}/disks/wipedisk": node.wipedisk,
+  "POST /nodes/{node}/execute": node.execute,
+};
+
+function isCall(call: string): call is SimulatorCall {
+  return Object.hasOwn(routes, call);
+}
+
+/** Every call that is simulated. */
+export const simulated: readonly SimulatorCall[] = Object.keys(routes).filter(isCall);
+
+/** Answers a call whose parameters have been checked. */
+export function invoke<C extends SimulatorCall>(
+  call: C,
+  context: Context,
+  params: Readonly<Record<string, unknown>>,
+): unknown {
+  // deno-lint-ignore proxmox-mcp/no-as -- validate() has just checked and decoded them along the call's schema
+  return routes[call](context, params as SimulatorApi[C]);
+}
