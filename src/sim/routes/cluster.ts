@@ -31,7 +31,7 @@ export const nodeStatus: Route<"GET /nodes/{node}/status"> = ({ state, engine },
       version: "#1 SMP PREEMPT_DYNAMIC",
       machine: "x86_64",
     },
-    "boot-info": { mode: "efi", secureboot: 0 },
+    "boot-info": { mode: "legacy-bios" },
     cpuinfo: {
       model: "AMD Ryzen 7 PRO 8700GE w/ Radeon 780M Graphics",
       vendor: "AuthenticAMD",

@@ -65,6 +65,10 @@ function readChange(context: Context, kind: Kind, params: { node: string; vmid: 
     digest: all.get("digest"),
   };
   if (set.size === 0 && change.remove.length === 0 && change.revert.length === 0 && !nulls) die("no options specified");
+  const hook = set.get("hookscript");
+  if (hook !== undefined && findVolume(context.state, node, String(hook)) === undefined) {
+    invalid({ hookscript: `script '${hook}' does not exist\n` });
+  }
   for (const option of change.remove) {
     if (set.has(option)) invalid({ delete: `you can't use '-${option}' and -delete ${option}' at the same time` });
     if (optionField(kind, option) === undefined || NO_OPTIONS.has(option)) {
@@ -76,10 +80,6 @@ function readChange(context: Context, kind: Kind, params: { node: string; vmid: 
     checkOption(context, kind, vmid, undefined, option);
   }
   for (const [option, value] of set) checkOption(context, kind, vmid, undefined, option, String(value));
-  const hook = set.get("hookscript");
-  if (hook !== undefined && findVolume(context.state, node, String(hook)) === undefined) {
-    invalid({ hookscript: `script '${hook}' does not exist\n` });
-  }
   for (const [option, value] of set) {
     if (isSlot(kind, option)) checkSlot(context, { kind, node, vmid }, option, String(value));
     else if (/^net\d+$/.test(option)) checkBridge(context, kind, option, String(value));

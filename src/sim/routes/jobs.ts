@@ -1,14 +1,13 @@
 /** Backups: taken by request or by schedule, with the pruning that comes by default. */
 import type { Identity } from "../access.ts";
-import { addVolume, stamp } from "../build.ts";
+import { addVolume, nextUuid, stamp } from "../build.ts";
 import { archiveOf } from "../disks.ts";
 import type { Engine, Log, Plan } from "../engine.ts";
 import { die } from "../failure.ts";
 import { splitList } from "../property.ts";
-import { type Keep, limitOf, parseKeep, prune } from "../prune.ts";
+import { backupGroups, type Keep, limitOf, parseKeep, prune } from "../prune.ts";
 import { nameOf } from "../rows.ts";
 import { nextRun } from "../schedule.ts";
-import { backupGroups } from "../prune.ts";
 import { type Guest, type Job, type State, storageOn, text, type Value, volumeId } from "../state.ts";
 import { given, type Route, start } from "./context.ts";
 
@@ -176,9 +175,7 @@ export const create: Route<"POST /cluster/backup"> = ({ state, engine }, params)
     if (["id", "schedule", "enabled", "starttime", "dow"].includes(name)) continue;
     options.set(name, typeof value === "boolean" ? Number(value) : String(value));
   }
-  const id = params.id === undefined
-    ? `backup-${(state.counters.serial++).toString(16).padStart(8, "0")}`
-    : String(params.id);
+  const id = params.id === undefined ? nextUuid(state) : String(params.id);
   if (state.jobs.has(id)) die(`Job '${id}' already exists`);
   const schedule = String(params.schedule ?? params.starttime ?? "00:00");
   state.jobs.set(id, { id, schedule, enabled: params.enabled ?? true, options, next: nextRun(schedule, engine.now()) });

@@ -1,0 +1,91 @@
+/** Serves a simulator over HTTPS on 127.0.0.1, for clients outside this process. */
+import { Buffer } from "node:buffer";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer as createSecureServer } from "node:https";
+import type { Socket } from "node:net";
+import { gzipSync } from "node:zlib";
+import { createCertificates } from "./certificates.ts";
+import type { Simulator } from "./simulator.ts";
+
+export interface HttpsOptions {
+  /** 0 or left out: any free port. */
+  readonly port?: number;
+  readonly hostname?: "127.0.0.1";
+}
+
+export interface HttpsSimulator {
+  readonly port: number;
+  /** The CA's certificate in PEM, like /etc/pve/pve-root-ca.pem. */
+  readonly ca: string;
+  /** SHA-256 of the server's own certificate, "AA:BB:…". */
+  readonly fingerprint: string;
+  close(): Promise<void>;
+}
+
+/** PVE gzips answers that are worth it. */
+const GZIP_FROM = 1024;
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+/** A reason phrase goes out as bytes: no line breaks, and UTF-8 where it is not Latin. */
+function phrase(reason: string): string {
+  return Buffer.from(reason.replaceAll(/[\r\n]+/g, " ").trim(), "utf8").toString("latin1");
+}
+
+async function respond(simulator: Simulator, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(request.headers)) {
+    if (value !== undefined) headers[name] = Array.isArray(value) ? value.join(", ") : value;
+  }
+  const answer = await simulator.answer({
+    method: request.method ?? "GET",
+    url: request.url ?? "/",
+    headers,
+    body: await bodyOf(request),
+  });
+  let body: Uint8Array = Buffer.from(answer.body, "utf8");
+  response.statusCode = answer.status;
+  response.statusMessage = phrase(answer.reason);
+  response.setHeader("server", "pve-api-daemon/3.0");
+  for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value);
+  if (body.length > GZIP_FROM && /\bgzip\b/.test(headers["accept-encoding"] ?? "")) {
+    body = gzipSync(body);
+    response.setHeader("content-encoding", "gzip");
+  }
+  if (body.length > 0) response.setHeader("content-length", String(body.length));
+  response.end(body);
+}
+
+/** Starts serving; plain HTTP on the port is not redirected as PVE does, but dropped. */
+export async function serveHttps(simulator: Simulator, options: HttpsOptions = {}): Promise<HttpsSimulator> {
+  const hostname = options.hostname ?? "127.0.0.1";
+  const { ca, key, cert, fingerprint } = await createCertificates(["localhost", "127.0.0.1", "pve1", "pve1.lan"]);
+  const secure = createSecureServer({ key, cert }, (request, response) => {
+    respond(simulator, request, response).catch(() => response.destroy());
+  });
+  const sockets = new Set<Socket>();
+  secure.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+  });
+  await new Promise<void>((resolve, reject) => {
+    secure.once("error", reject);
+    secure.listen(options.port ?? 0, hostname, resolve);
+  });
+  const address = secure.address();
+  if (address === null || typeof address === "string") throw new Error("The simulator's server has no port");
+  return {
+    port: address.port,
+    ca,
+    fingerprint,
+    async close() {
+      const closed = new Promise<void>((resolve) => secure.close(() => resolve()));
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
