@@ -231,6 +231,8 @@ export function demoCluster(now: number = Date.now()): State {
   });
   const locked = on("pve3", 108, { ...vm(state, now, "mail", 2, 4096), scsi0: "ceph:50", tags: "prod" }, up(700));
   locked.config.set("lock", "backup");
+  hibernate(state, on("pve3", 109, { ...vm(state, now, "lab", 2, 2048), scsi0: "ceph:24" }), now);
+  web.managed = true;
   const template = on("pve1", 9000, {
     ...vm(state, now, "debian-13-cloud", 2, 2048),
     scsi0: "local-lvm:8,discard=on",
@@ -304,6 +306,23 @@ export function demoCluster(now: number = Date.now()): State {
     next: nextRun("02:00", now),
   });
   return state;
+}
+
+/** Its memory lies on a storage until the next start uses it up. */
+function hibernate(state: State, guest: Guest, now: number): void {
+  const storage = pickStorage(state, "ceph");
+  const role = "state-suspend-2026-11-01";
+  const volume = allocate(state, {
+    storage,
+    node: guest.node,
+    vmid: guest.vmid,
+    content: "images",
+    size: 5 * GIB,
+    now,
+    role,
+  });
+  guest.config.set("lock", "suspended");
+  guest.config.set("vmstate", `${volume.storage}:${volume.name}`);
 }
 
 /** What a snapshot keeps differs from what is there now, so that a rollback loses something. */

@@ -52,7 +52,11 @@ export function checkSlot(
   }
   const wish = wanted(volid);
   if (wish !== undefined) {
-    storageOn(context.state, where.node, wish.storage);
+    const { content } = storageOn(context.state, where.node, wish.storage);
+    if (!content.has(where.kind === "qemu" ? "images" : "rootdir")) {
+      const what = where.kind === "qemu" ? "vm images" : "container directories";
+      invalid({ storage: `storage '${wish.storage}' does not support ${what}` });
+    }
     context.rights.check(`/storage/${wish.storage}`, ["Datastore.AllocateSpace"]);
     return;
   }

@@ -85,8 +85,9 @@ const BODY_LIMIT = 512 * 1024;
 /** All parameters of a request except those in its path. */
 export function parametersOf(request: SimulatedRequest, query: string): Map<string, Raw> {
   const found = new Map<string, Raw>();
+  const isWrite = request.method === "POST" || request.method === "PUT";
   if (request.body !== "") {
-    if (request.method === "GET" || request.method === "DELETE") {
+    if (!isWrite) {
       bare(501, `Unexpected content for method '${request.method}'`); // captured 441
     }
     if (request.body.length > BODY_LIMIT) bare(501, "for data too large"); // captured 450
@@ -95,9 +96,7 @@ export function parametersOf(request: SimulatedRequest, query: string): Map<stri
     else if (type.trim() === "application/x-www-form-urlencoded") {
       for (const [k, v] of decodeForm(request.body)) found.set(k, v);
     } else bare(506, `upload 'Content-Type '${type.trim()}' not implemented`); // captured 150
-  } else if (
-    (request.headers["content-type"] ?? "").startsWith("application/json") && METHODS.indexOf(request.method) % 3 > 0
-  ) {
+  } else if (isWrite && (request.headers["content-type"] ?? "").startsWith("application/json")) {
     decodeJson("");
   }
   for (const [name, value] of decodeForm(query)) found.set(name, value);
