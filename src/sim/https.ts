@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer as createSecureServer } from "node:https";
-import type { Socket } from "node:net";
+import { connect, createServer as createTcpServer, type Server, type Socket } from "node:net";
 import { gzipSync } from "node:zlib";
 import { createCertificates } from "./certificates.ts";
 import type { Simulator } from "./simulator.ts";
@@ -60,32 +60,71 @@ async function respond(simulator: Simulator, request: IncomingMessage, response:
   response.end(body);
 }
 
-/** Starts serving; plain HTTP on the port is not redirected as PVE does, but dropped. */
+const TLS_HANDSHAKE = 0x16;
+
+/** PVE sends plain HTTP to the same place with https. */
+function redirect(socket: Socket, head: string, port: number): void {
+  const target = /^\w+ (\S+)/.exec(head)?.[1] ?? "/";
+  const host = /^host: *([^\s:]+)/im.exec(head)?.[1] ?? "127.0.0.1";
+  socket.end(
+    `HTTP/1.1 301 Moved Permanently\r\nLocation: https://${host}:${port}${target}\r\nContent-Length: 0\r\n` +
+      "Connection: close\r\n\r\n",
+  );
+}
+
+function listen(server: Server, port: number, hostname: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, hostname, () => {
+      const address = server.address();
+      if (address === null || typeof address === "string") reject(new Error("The simulator's server has no port"));
+      else resolve(address.port);
+    });
+  });
+}
+
+/** Starts serving. The first byte of a connection tells TLS from plain HTTP. */
 export async function serveHttps(simulator: Simulator, options: HttpsOptions = {}): Promise<HttpsSimulator> {
   const hostname = options.hostname ?? "127.0.0.1";
   const { ca, key, cert, fingerprint } = await createCertificates(["localhost", "127.0.0.1", "pve1", "pve1.lan"]);
   const secure = createSecureServer({ key, cert }, (request, response) => {
     respond(simulator, request, response).catch(() => response.destroy());
   });
+  const inner = await listen(secure, 0, hostname);
   const sockets = new Set<Socket>();
-  secure.on("connection", (socket: Socket) => {
+  const keep = (socket: Socket) => {
     sockets.add(socket);
+    socket.on("error", () => socket.destroy());
     socket.on("close", () => sockets.delete(socket));
+  };
+  let port = 0;
+  // TLS goes through to a server on a port of its own: Deno's https server cannot take over a socket.
+  const door = createTcpServer((socket) => {
+    keep(socket);
+    socket.once("data", (first: Uint8Array) => {
+      if (first[0] !== TLS_HANDSHAKE) return redirect(socket, Buffer.from(first).toString("latin1"), port);
+      socket.pause();
+      const onward = connect(inner, hostname, () => {
+        onward.setNoDelay(true);
+        onward.write(first);
+        socket.pipe(onward).pipe(socket);
+      });
+      keep(onward);
+      onward.on("close", () => socket.destroy());
+      socket.on("close", () => onward.destroy());
+    });
+    socket.setNoDelay(true);
   });
-  await new Promise<void>((resolve, reject) => {
-    secure.once("error", reject);
-    secure.listen(options.port ?? 0, hostname, resolve);
-  });
-  const address = secure.address();
-  if (address === null || typeof address === "string") throw new Error("The simulator's server has no port");
+  port = await listen(door, options.port ?? 0, hostname);
   return {
-    port: address.port,
+    port,
     ca,
     fingerprint,
     async close() {
-      const closed = new Promise<void>((resolve) => secure.close(() => resolve()));
+      const closed = [secure, door].map((server) => new Promise<void>((resolve) => void server.close(() => resolve())));
       for (const socket of sockets) socket.destroy();
-      await closed;
+      secure.closeAllConnections();
+      await Promise.all(closed);
     },
   };
 }
