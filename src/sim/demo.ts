@@ -296,6 +296,8 @@ export function demoCluster(now: number = Date.now()): State {
       seedBackup(state, nas, guest, now - days * DAY, String(guest.config.get("name") ?? guest.config.get("hostname")));
     }
   }
+  // PVE hands the number of a deleted guest out again; its backups would then count as the new guest's.
+  seedBackup(state, nas, { ...db, vmid: 110 }, now - 200 * DAY, "wiki, deleted in spring");
   seedBackup(state, nas, docker, now - 120 * DAY, "before the move to the new disks", true);
   seedTasks(state, now);
   state.jobs.set("backup-nightly", {

@@ -78,7 +78,8 @@ export function guestRow(guest: Guest, host: ClusterNode | undefined, now: numbe
     mem: used.mem,
     maxmem,
     disk: guest.kind === "lxc" && guest.run !== undefined ? Math.round(diskSize(guest) * 0.3) : 0,
-    maxdisk: diskSize(guest),
+    // A running container reports its file system, which is smaller than the volume (captured 325).
+    maxdisk: Math.round(diskSize(guest) * (guest.kind === "lxc" && guest.run !== undefined ? 0.9506 : 1)),
     netin: used.netin,
     netout: used.netout,
     uptime: used.uptime,

@@ -14,7 +14,7 @@ import {
 } from "../disks.ts";
 import type { Log } from "../engine.ts";
 import { die } from "../failure.ts";
-import { renewMacs, stampIdentity } from "../options.ts";
+import { checkBridge, renewMacs, stampIdentity } from "../options.ts";
 import {
   type Config,
   findVolume,
@@ -72,6 +72,7 @@ function check(context: Context, order: CloneOrder, guest: Guest, full: boolean,
   for (const storage of new Set(disks.map(({ volume }) => order.storage ?? volume.storage))) {
     rights.check(`/storage/${storage}`, ["Datastore.AllocateSpace"]);
   }
+  for (const [option, value] of config) if (/^net\d+$/.test(option)) checkBridge(context, kind, option, String(value));
   if (state.guests.has(newid)) die(`unable to create ${noun} ${newid}: config file already exists`); // captured 182
   if (full) {
     const local = disks.find(({ volume }) => !storageOn(state, order.node, order.storage ?? volume.storage).shared);
