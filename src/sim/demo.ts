@@ -1,42 +1,12 @@
 /** The demo's cluster: three nodes, two dozen guests and files, and something of everything that can go wrong. */
 import { addGuest, addNode, addStorage, addVolume, emptyState, nextMac, nextUuid, stamp } from "./build.ts";
 import { allocate, archiveOf, GIB } from "./disks.ts";
+import { seedAccess } from "./demo_access.ts";
 import { nextRun } from "./schedule.ts";
 import type { Guest, State, Storage, Value } from "./state.ts";
 
-interface DemoToken {
-  /** "user@realm!name" */
-  readonly id: string;
-  /** An obvious placeholder: it opens nothing but a simulator. */
-  readonly secret: string;
-}
-
-/** May do everything an operator does; what the demo uses. */
-export const demoToken: DemoToken = { id: "agent@pve!mcp", secret: "00000000-0000-4000-8000-000000000001" };
-/** May look at everything, and change nothing. */
-export const auditorToken: DemoToken = { id: "agent@pve!auditor", secret: "00000000-0000-4000-8000-000000000002" };
-/** Privilege-separated without an access list of its own: may nothing at all. */
-export const bareToken: DemoToken = { id: "agent@pve!bare", secret: "00000000-0000-4000-8000-000000000003" };
-/** Root's token, which is not root itself. */
-export const rootToken: DemoToken = { id: "root@pam!tests", secret: "00000000-0000-4000-8000-000000000004" };
-/** A session of root@pam itself, for what no token may (cookie PVEAuthCookie, header CSRFPreventionToken). */
-export const rootTicket = { cookie: "PVE:root@pam:SIMULATED", csrf: "SIMULATED" } as const;
-
 const MIB = 1024 * 1024;
 const DAY = 86_400_000;
-
-function seedAccess(state: State): void {
-  const { access } = state;
-  access.users.add("agent@pve");
-  const tokens = [[demoToken, false], [auditorToken, true], [bareToken, true], [rootToken, false]] as const;
-  for (const [{ id, secret }, separated] of tokens) {
-    const [user = "", name = ""] = id.split("!");
-    access.tokens.set(id, { user, name, secret, separated, expires: 0 });
-  }
-  access.acl.push({ path: "/", who: "agent@pve", role: "PVEAdmin", propagate: true });
-  access.acl.push({ path: "/", who: auditorToken.id, role: "PVEAuditor", propagate: true });
-  access.tickets.set(rootTicket.cookie, { user: "root@pam", csrf: rootTicket.csrf });
-}
 
 /** Nodes, storages and tokens; no guests. */
 function emptyCluster(now: number): State {

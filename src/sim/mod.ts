@@ -1,5 +1,6 @@
 /** A small PVE in memory: the demo and the tests talk to it as to a real one, and it destroys as faithfully. */
-export { auditorToken, bareToken, demoCluster, demoToken, largeCluster, rootTicket, rootToken } from "./demo.ts";
+export { demoCluster, largeCluster } from "./demo.ts";
+export { auditorToken, bareToken, demoToken, rootTicket, rootToken } from "./demo_access.ts";
 export type { Clock } from "./engine.ts";
 export type { SimulatedRequest } from "./request.ts";
 export { createSimulator } from "./simulator.ts";

@@ -82,23 +82,22 @@ function decodeJson(body: string): Map<string, Raw> {
 
 const BODY_LIMIT = 512 * 1024;
 
+function decodeBody(type: string, body: string): Map<string, Raw> {
+  if (type === "application/json") return decodeJson(body);
+  if (type === "application/x-www-form-urlencoded") return decodeForm(body);
+  bare(506, `upload 'Content-Type '${type}' not implemented`); // captured 150
+}
+
 /** All parameters of a request except those in its path. */
 export function parametersOf(request: SimulatedRequest, query: string): Map<string, Raw> {
-  const found = new Map<string, Raw>();
   const isWrite = request.method === "POST" || request.method === "PUT";
-  if (request.body !== "") {
-    if (!isWrite) {
-      bare(501, `Unexpected content for method '${request.method}'`); // captured 441
-    }
-    if (request.body.length > BODY_LIMIT) bare(501, "for data too large"); // captured 450
-    const [type = ""] = (request.headers["content-type"] ?? "application/x-www-form-urlencoded").split(";");
-    if (type.trim() === "application/json") { for (const [k, v] of decodeJson(request.body)) found.set(k, v); }
-    else if (type.trim() === "application/x-www-form-urlencoded") {
-      for (const [k, v] of decodeForm(request.body)) found.set(k, v);
-    } else bare(506, `upload 'Content-Type '${type.trim()}' not implemented`); // captured 150
-  } else if (isWrite && (request.headers["content-type"] ?? "").startsWith("application/json")) {
-    decodeJson("");
-  }
+  if (request.body !== "" && !isWrite) bare(501, `Unexpected content for method '${request.method}'`); // captured 441
+  if (request.body.length > BODY_LIMIT) bare(501, "for data too large"); // captured 450
+  const [type = ""] = (request.headers["content-type"] ?? "application/x-www-form-urlencoded").split(";");
+  // An empty JSON body is malformed, an empty form is not.
+  const found = request.body === "" && !(isWrite && type.trim() === "application/json")
+    ? new Map<string, Raw>()
+    : decodeBody(type.trim(), request.body);
   for (const [name, value] of decodeForm(query)) found.set(name, value);
   return found;
 }

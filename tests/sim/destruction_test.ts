@@ -209,3 +209,27 @@ Deno.test("protection and locks hold", async () => {
   await assert.rejects(send("DELETE", "/nodes/pve3/qemu/108"), /locked \(backup\)/);
   assert.deepEqual(lost(), []);
 });
+
+Deno.test("a guest that is started with somebody else's volume ruins it", async () => {
+  const { send, lost } = bench();
+  await send("PUT", "/nodes/pve2/qemu/105/config", { scsi1: "ceph:vm-104-disk-1" });
+  assert.deepEqual(lost(), []);
+  await send("POST", "/nodes/pve2/qemu/105/status/start");
+  shows(lost(), /^images ceph:vm-104-disk-1 /);
+});
+
+Deno.test("a disk that is handed to another guest is lost to the first", async () => {
+  const { send, lost, guest } = bench();
+  await send("POST", "/nodes/pve2/qemu/105/move_disk", { disk: "scsi0", "target-vmid": "103", "target-disk": "scsi5" });
+  shows(lost(), /^images local-lvm:vm-105-disk-0 /);
+  assert.match(String(guest(103).config.get("scsi5")), /^local-lvm:vm-103-disk-0,/);
+});
+
+Deno.test("a new guest's backups push out those of the guest that had its number before", async () => {
+  const { send, lost } = bench();
+  await send("POST", "/nodes/pve1/qemu", { vmid: "110" });
+  for (let i = 0; i < 3; i++) {
+    await send("POST", "/nodes/pve1/vzdump", { vmid: "110", storage: "nas", "prune-backups": "keep-last=2" });
+  }
+  shows(lost(), /^backup nas:backup\/vzdump-qemu-110-/);
+});

@@ -1,26 +1,14 @@
 /** Making guests: from scratch, from a template, from an archive. */
-import { rename } from "../build.ts";
 import { checkLock } from "../config.ts";
-import {
-  allocate,
-  destroyGuest,
-  formatSize,
-  free,
-  isSlot,
-  keepUnused,
-  owns,
-  parseSlot,
-  printSlot,
-  volidOf,
-} from "../disks.ts";
+import { free, isSlot, owns, parseSlot, volidOf } from "../disks.ts";
 import { checkSlot, checkVolumeAccess, realizeSlot } from "../drives.ts";
 import type { Log } from "../engine.ts";
 import { die, Failure, forbidden } from "../failure.ts";
 import { checkBridge, checkOption, defaultBoot, normalizeOption, stampIdentity } from "../options.ts";
-import { splitList } from "../property.ts";
-import { findVolume, type Guest, guestOn, type Kind, type State, storageOn, text, type Volume } from "../state.ts";
+import { findVolume, type Guest, type Kind, type State, storageOn } from "../state.ts";
 import { type Context, given, type Route, start, word } from "./context.ts";
 import { startNow } from "./power.ts";
+import { restore } from "./restore.ts";
 
 const NO_OPTIONS = new Set([
   ..."node vmid pool start archive storage force unique bwlimit live-restore ostemplate restore password".split(" "),
@@ -191,63 +179,6 @@ function createTask(context: Context, order: Order): string {
   });
 }
 
-/** Restores an archive. Over an existing guest this is destruction: its volumes and snapshots are replaced. */
-function restore(context: Context, order: Order, guest: Guest, log: Log): void {
-  const { state, engine } = context;
-  const archive = findVolume(state, order.node, order.source ?? "");
-  if (archive?.backup === undefined) {
-    if (guest.config.size <= 1) state.guests.delete(guest.vmid);
-    else guest.config.delete("lock");
-    die(
-      `unable to restore ${
-        order.kind === "qemu" ? "VM" : "CT"
-      } ${order.vmid} - volume '${order.source}' does not exist`,
-    );
-  }
-  log(`recovering backed-up configuration from '${order.source}'`);
-  const { backup } = archive;
-  for (const [option, value] of [...guest.config]) {
-    if (!isSlot(guest.kind, option)) continue;
-    const volid = volidOf(parseSlot(guest.kind, option, String(value)));
-    guest.config.delete(option);
-    // A VM's disks that the archive does not hold stay as unusedN, a container's go.
-    if (guest.kind === "lxc" || backup.volumes.has(option)) {
-      if (owns(state, guest, volid)) free(state, guest.node, volid);
-    } else keepUnused(state, guest, option, String(value));
-  }
-  for (const option of [...guest.config.keys()]) if (!option.startsWith("unused")) guest.config.delete(option);
-  guest.snapshots.clear();
-  guest.parent = undefined;
-  for (const [option, value] of backup.config) {
-    if (option === "lock" || option.startsWith("unused") || option === "template") continue;
-    const saved = backup.volumes.get(option);
-    if (saved === undefined) {
-      if (!isSlot(guest.kind, option)) guest.config.set(option, value);
-      continue;
-    }
-    const drive = parseSlot(guest.kind, option, String(value));
-    const storage = storageOn(state, order.node, order.storage ?? volidOf(drive).split(":")[0] ?? "");
-    const content = guest.kind === "qemu" ? "images" : "rootdir";
-    const volume = allocate(state, {
-      storage,
-      node: order.node,
-      vmid: order.vmid,
-      content,
-      size: saved.size,
-      now: engine.now(),
-      mark: saved.mark,
-    });
-    drive.set(guest.kind === "qemu" ? "file" : "volume", `${volume.storage}:${volume.name}`);
-    drive.set("size", formatSize(volume.size));
-    guest.config.set(option, printSlot(guest.kind, option, drive));
-  }
-  for (const [option, value] of order.options) {
-    if (!isSlot(guest.kind, option)) guest.config.set(option, normalizeOption(state, guest.kind, option, value));
-  }
-  log(`restoring '${order.source}' now..`);
-  log("merging backed-up and given configuration..");
-}
-
 export const qemuCreate: Route<"POST /nodes/{node}/qemu"> = (context, params) => {
   const archive = word(params.archive);
   return createTask(context, {
@@ -282,89 +213,3 @@ export const lxcCreate: Route<"POST /nodes/{node}/lxc"> = (context, params) => {
     restore: restoring,
   });
 };
-
-export const qemuTemplate: Route<"POST /nodes/{node}/qemu/{vmid}/template"> = (context, { node, vmid }) => {
-  const { state } = context;
-  const found = guestOn(state, node, "qemu", vmid);
-  checkLock(found);
-  if (found.snapshots.size > 0) die(`unable to create template, because VM contains snapshots`);
-  if (text(found.config, "template") === "1") die(`you can't convert a template to a template`);
-  if (found.run !== undefined) die("you can't convert a VM to template if VM is running"); // captured 193
-  return start(context, {
-    node,
-    type: "qmtemplate",
-    id: String(vmid),
-    seconds: 1,
-    finish: () => {
-      const guest = guestOn(state, node, "qemu", vmid);
-      for (const [option, value] of guest.config) {
-        if (!isSlot("qemu", option)) continue;
-        const drive = parseSlot("qemu", option, String(value));
-        const volume: Volume | undefined = findVolume(state, node, volidOf(drive));
-        if (volume === undefined || volume.content !== "images" || volume.name.includes("cloudinit")) continue;
-        rename(storageOn(state, node, volume.storage), node, volume);
-        drive.set("file", `${volume.storage}:${volume.name}`);
-        guest.config.set(option, printSlot("qemu", option, drive));
-      }
-      guest.config.set("template", 1);
-    },
-  });
-};
-
-function destroy(
-  context: Context,
-  kind: Kind,
-  params: {
-    node: string;
-    vmid: number;
-    purge?: boolean | undefined;
-    "destroy-unreferenced-disks"?: boolean | undefined;
-  },
-  force: boolean,
-): string {
-  const { state } = context;
-  const { node, vmid, purge = false } = params;
-  const found = guestOn(state, node, kind, vmid);
-  const noun = kind === "qemu" ? "VM" : "CT";
-  if (found.config.get("protection") === 1) die(`can't remove ${noun} ${vmid} - protection mode enabled`);
-  if (found.managed && !purge) {
-    die(`unable to remove ${noun} ${vmid} - used in HA resources and purge parameter not set.`);
-  }
-  if (found.run !== undefined && !force) {
-    die(
-      kind === "qemu"
-        ? `VM ${vmid} is running - destroy failed`
-        : `unable to destroy CT ${vmid} - container is running`,
-    );
-  }
-  return start(context, {
-    node,
-    type: kind === "qemu" ? "qmdestroy" : "vzdestroy",
-    id: String(vmid),
-    seconds: 2,
-    begin: () => checkLock(found),
-    finish: (log) => {
-      const guest = guestOn(state, node, kind, vmid);
-      checkLock(guest);
-      guest.run = undefined;
-      destroyGuest(state, guest, params["destroy-unreferenced-disks"] ?? false);
-      if (!purge) return;
-      log(`purging ${noun} ${vmid} from related configurations..`);
-      for (const job of state.jobs.values()) {
-        const list = job.options.get("vmid");
-        if (list !== undefined) {
-          job.options.set(
-            "vmid",
-            splitList(String(list)).filter((id) => id !== String(vmid)).join(","),
-          );
-        }
-      }
-    },
-  });
-}
-
-export const qemuDelete: Route<"DELETE /nodes/{node}/qemu/{vmid}"> = (context, params) =>
-  destroy(context, "qemu", params, false);
-
-export const lxcDelete: Route<"DELETE /nodes/{node}/lxc/{vmid}"> = (context, params) =>
-  destroy(context, "lxc", params, params.force ?? false);

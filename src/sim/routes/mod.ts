@@ -6,6 +6,7 @@ import * as cluster from "./cluster.ts";
 import * as config from "./config.ts";
 import type { Context, Route } from "./context.ts";
 import * as create from "./create.ts";
+import * as destroy from "./destroy.ts";
 import * as guests from "./guests.ts";
 import * as jobs from "./jobs.ts";
 import * as node from "./node.ts";
@@ -13,6 +14,7 @@ import * as power from "./power.ts";
 import * as snapshots from "./snapshots.ts";
 import * as storage from "./storage.ts";
 import * as tasks from "./tasks.ts";
+import * as volumes from "./volumes.ts";
 
 export { Total } from "./context.ts";
 export type { Context } from "./context.ts";
@@ -56,19 +58,19 @@ const routes: { readonly [C in SimulatorCall]: Route<C> } = {
   "POST /nodes/{node}/lxc/{vmid}/status/reboot": power.lxcReboot,
   "POST /nodes/{node}/qemu": create.qemuCreate,
   "POST /nodes/{node}/lxc": create.lxcCreate,
-  "POST /nodes/{node}/qemu/{vmid}/template": create.qemuTemplate,
-  "DELETE /nodes/{node}/qemu/{vmid}": create.qemuDelete,
-  "DELETE /nodes/{node}/lxc/{vmid}": create.lxcDelete,
+  "POST /nodes/{node}/qemu/{vmid}/template": destroy.qemuTemplate,
+  "DELETE /nodes/{node}/qemu/{vmid}": destroy.qemuDelete,
+  "DELETE /nodes/{node}/lxc/{vmid}": destroy.lxcDelete,
   "POST /nodes/{node}/qemu/{vmid}/clone": clone.qemuClone,
   "POST /nodes/{node}/lxc/{vmid}/clone": clone.lxcClone,
   "PUT /nodes/{node}/qemu/{vmid}/config": config.qemuPut,
   "PUT /nodes/{node}/lxc/{vmid}/config": config.lxcPut,
   "POST /nodes/{node}/qemu/{vmid}/config": config.qemuPost,
   "PUT /nodes/{node}/qemu/{vmid}/unlink": config.qemuUnlink,
-  "POST /nodes/{node}/qemu/{vmid}/move_disk": config.qemuMove,
-  "POST /nodes/{node}/lxc/{vmid}/move_volume": config.lxcMove,
-  "PUT /nodes/{node}/qemu/{vmid}/resize": config.qemuResize,
-  "PUT /nodes/{node}/lxc/{vmid}/resize": config.lxcResize,
+  "POST /nodes/{node}/qemu/{vmid}/move_disk": volumes.qemuMove,
+  "POST /nodes/{node}/lxc/{vmid}/move_volume": volumes.lxcMove,
+  "PUT /nodes/{node}/qemu/{vmid}/resize": volumes.qemuResize,
+  "PUT /nodes/{node}/lxc/{vmid}/resize": volumes.lxcResize,
   "GET /nodes/{node}/qemu/{vmid}/snapshot": snapshots.qemuList,
   "POST /nodes/{node}/qemu/{vmid}/snapshot": snapshots.qemuTake,
   "DELETE /nodes/{node}/qemu/{vmid}/snapshot/{snapname}": snapshots.qemuDelete,

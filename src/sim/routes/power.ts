@@ -4,7 +4,7 @@ import { applyPending, checkLock, memoryOf } from "../config.ts";
 import { allocate, free, isSlot, volidIn } from "../disks.ts";
 import type { Log } from "../engine.ts";
 import { die, invalid } from "../failure.ts";
-import { type Guest, guestOn, isTemplate, type Kind, type State, storageOn, text } from "../state.ts";
+import { findVolume, type Guest, guestOn, isTemplate, type Kind, type State, storageOn, text } from "../state.ts";
 import { type Context, type Route, start, word } from "./context.ts";
 
 /** @throws {Failure} 400: even root's tokens are refused (captured 262) */
@@ -27,6 +27,19 @@ function checkStart(guest: Guest, skiplock: boolean): void {
   if (guest.run !== undefined) die(`${noun(guest.kind)} ${guest.vmid} already running`);
 }
 
+/** A running guest writes to whatever hangs in its slots: what belongs to others is ruined. */
+function writeOver(state: State, guest: Guest): void {
+  for (const [option, value] of guest.config) {
+    if (!isSlot(guest.kind, option)) continue;
+    const volid = volidIn(guest.kind, option, String(value));
+    const volume = findVolume(state, guest.node, volid);
+    const disk = volume !== undefined && (volume.content === "images" || volume.content === "rootdir");
+    if (disk && volume.vmid !== guest.vmid) volume.mark += `-overwritten-by-${guest.vmid}`;
+    const node = state.nodes.get(guest.node);
+    if (node?.disks.has(volid) === true) node.disks.set(volid, `overwritten-by-${guest.vmid}`);
+  }
+}
+
 /** Starts for real: pending changes come into force, a saved memory image is used up. */
 export function startNow(state: State, guest: Guest, at: number): void {
   const saved = text(guest.config, "vmstate");
@@ -39,6 +52,7 @@ export function startNow(state: State, guest: Guest, at: number): void {
     const bridge = /^net\d+$/.test(option) ? /(?:^|,)bridge=([^,]+)/.exec(String(value))?.[1] : undefined;
     if (bridge !== undefined && bridge !== "vmbr0" && bridge !== "vmbr1") die(`bridge '${bridge}' does not exist`);
   }
+  writeOver(state, guest);
   state.counters.pid += 13;
   guest.run = { pid: state.counters.pid, since: at, paused: false };
 }
