@@ -4,6 +4,7 @@ import type { Schema } from "./schema.ts";
 import { poolOf, type State } from "./state.ts";
 import type { Raw } from "./validate.ts";
 
+/** Who asks. */
 export interface Identity {
   readonly user: string;
   /** The token's name, where one was used. */
@@ -104,11 +105,23 @@ export function privileges(state: State, identity: Identity, path: string): Map<
 /** Answers many questions about few paths: lists of thousands of guests ask one each. */
 export class Rights {
   readonly #known = new Map<string, Map<string, boolean>>();
+  #special: Set<string> | undefined;
   constructor(readonly state: State, readonly identity: Identity) {}
 
+  /** Most guests have no entry of their own and are in no pool: they all have the same privileges. */
+  #stem(path: string): string {
+    if (!path.startsWith("/vms/")) return path;
+    this.#special ??= new Set([
+      ...this.state.access.acl.map((entry) => entry.path),
+      ...[...this.state.pools.values()].flatMap((pool) => [...pool.guests].map((vmid) => `/vms/${vmid}`)),
+    ]);
+    return this.#special.has(path) ? path : "/vms/0";
+  }
+
   at(path: string): Map<string, boolean> {
-    const known = this.#known.get(path) ?? privileges(this.state, this.identity, path);
-    this.#known.set(path, known);
+    const stem = this.#stem(path);
+    const known = this.#known.get(stem) ?? privileges(this.state, this.identity, stem);
+    this.#known.set(stem, known);
     return known;
   }
 

@@ -73,6 +73,7 @@ export function addNode(
   return node;
 }
 
+/** A storage; without `prune` it keeps all backups. */
 export function addStorage(
   state: State,
   storage: Pick<Storage, "id" | "type" | "path" | "total"> & {
@@ -146,6 +147,7 @@ export function nextUuid(state: State): string {
   return `5e9a1b2c-7d3f-4a61-8b0e-${hex}`;
 }
 
+/** What addGuest wants to know. */
 export interface GuestFacts {
   readonly vmid: number;
   readonly kind: Kind;

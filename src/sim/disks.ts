@@ -19,12 +19,14 @@ import {
 const KIB = 1024;
 export const GIB = KIB ** 3;
 
+/** Whether an option holds a drive or a mount point. */
 export function isSlot(kind: Kind, option: string): boolean {
   return kind === "qemu"
     ? /^(?:(?:scsi|virtio|sata|ide)\d+|efidisk0|tpmstate0)$/.test(option)
     : /^(?:rootfs|mp\d+)$/.test(option);
 }
 
+/** Whether an option keeps a detached volume. */
 export function isUnused(option: string): boolean {
   return /^unused\d+$/.test(option);
 }
@@ -35,22 +37,27 @@ export function parseSlot(kind: Kind, option: string, value: string): Map<string
   return splitProperties(format, value);
 }
 
+/** A drive or mount point as the configuration keeps it. */
 export function printSlot(kind: Kind, option: string, drive: ReadonlyMap<string, string>): string {
   return printProperties(optionFormat(kind, option), drive);
 }
 
+/** The volume's id in a parsed slot. */
 export function volidOf(drive: ReadonlyMap<string, string>): string {
   return drive.get("file") ?? drive.get("volume") ?? "";
 }
 
+/** The volume's id in a slot's value. */
 export function volidIn(kind: Kind, option: string, value: string): string {
   return volidOf(parseSlot(kind, option, value));
 }
 
+/** Whether a drive is a CD-ROM, cloud-init drives included. */
 export function isCdrom(drive: ReadonlyMap<string, string>): boolean {
   return drive.get("media") === "cdrom";
 }
 
+/** Whether a drive holds the configuration that PVE generates. */
 export function isCloudinit(drive: ReadonlyMap<string, string>): boolean {
   return /vm-\d+-cloudinit(?:\.\w+)?$/.test(volidOf(drive));
 }
@@ -89,6 +96,7 @@ function taken(volumes: ReadonlyMap<string, Volume>, storage: Storage, vmid: num
   );
 }
 
+/** A wish for a volume. */
 export interface Allocation {
   readonly storage: Storage;
   readonly node: string;

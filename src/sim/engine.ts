@@ -3,6 +3,7 @@ import { Failure } from "./failure.ts";
 import { type Identity, idOf } from "./access.ts";
 import type { State, Task } from "./state.ts";
 
+/** What tells the time. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
@@ -26,6 +27,7 @@ export interface Plan {
   finish(log: Log): number | void;
 }
 
+/** Runs tasks along a clock. */
 export class Engine {
   readonly #running: { readonly task: Task; readonly plan: Plan }[] = [];
   /** The moment that is being worked off, while housekeeping catches up with the clock. */

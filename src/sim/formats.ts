@@ -6,6 +6,7 @@ const LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?";
 const DNS = new RegExp(`^(?:${LABEL}\\.)*${LABEL}$`);
 const VOLUME = /^[a-z][a-z0-9\-_.]*[a-z0-9]:.+$/i;
 
+/** Whether a text is an IPv6 address, an embedded IPv4 part included. */
 export function isIPv6(text: string): boolean {
   if (!/^[0-9a-f:.]+$/i.test(text) || !text.includes(":")) return false;
   const halves = text.split("::");

@@ -7,12 +7,14 @@ import { gzipSync } from "node:zlib";
 import { createCertificates } from "./certificates.ts";
 import type { Simulator } from "./simulator.ts";
 
+/** Where to listen. */
 export interface HttpsOptions {
   /** 0 or left out: any free port. */
   readonly port?: number;
   readonly hostname?: "127.0.0.1";
 }
 
+/** A running server, and what a client needs to trust it. */
 export interface HttpsSimulator {
   readonly port: number;
   /** The CA's certificate in PEM, like /etc/pve/pve-root-ca.pem. */

@@ -12,6 +12,7 @@ export interface SimulatedRequest {
   readonly body: string;
 }
 
+/** PVE answers no other verbs (captured 094, 438, 439). */
 export const METHODS: readonly string[] = ["GET", "POST", "PUT", "DELETE"];
 
 /** PVE turns every %XX into a byte and reads the bytes as UTF-8; nothing is malformed. */

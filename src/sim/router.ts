@@ -14,6 +14,7 @@ function branch(): Branch {
   return { fixed: new Map(), variable: undefined, calls: new Map() };
 }
 
+/** A call with the variables of its path. */
 export interface Found {
   readonly call: SimulatorCall;
   readonly variables: ReadonlyMap<string, string>;

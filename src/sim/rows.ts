@@ -21,6 +21,7 @@ function wobble(seed: number, now: number): number {
   return x - Math.floor(x);
 }
 
+/** Its name, or the one PVE makes up. */
 export function nameOf(guest: Guest): string {
   const name = text(guest.config, guest.kind === "qemu" ? "name" : "hostname");
   return name ?? (guest.kind === "qemu" ? `VM ${guest.vmid}` : `CT${guest.vmid}`); // captured 480
@@ -177,6 +178,7 @@ export function usedOn(storage: Storage, node: string): number {
   return Math.min(used, storage.total);
 }
 
+/** A storage as /cluster/resources shows it, once per node. */
 export function storageResource(state: State, storage: Storage, node: string): Row {
   return {
     id: `storage/${node}/${storage.id}`,

@@ -25,12 +25,14 @@ export interface Field {
 /** The format of a property string: key → field. */
 export type Format = Readonly<Record<string, Field>>;
 
+/** What PVE knows of one call. */
 export interface Schema {
   readonly parameters: Format;
   /** Undefined: only root@pam itself, no token. Otherwise PVE's own expression, see access.ts. */
   readonly permissions: { readonly user: string } | { readonly check: unknown } | undefined;
 }
 
+/** Whether a value is a plain object. */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -11,6 +11,7 @@ import { schemaOf } from "./schema.ts";
 import type { State } from "./state.ts";
 import { type Raw, validate } from "./validate.ts";
 
+/** An answer as it stands on the wire. */
 export interface SimulatedAnswer {
   readonly status: number;
   readonly reason: string;
@@ -31,6 +32,7 @@ export interface RequestRecord {
   readonly user: string | undefined;
 }
 
+/** Everything is optional: by default the demo cluster, on the system clock, ten times as fast. */
 export interface SimulatorOptions {
   /** Multiplies the duration of tasks: 1 = a few seconds each as on a small PVE, 0 = done at once. Default 0.1 */
   readonly pace?: number;
@@ -42,6 +44,7 @@ export interface SimulatorOptions {
   readonly onRequest?: (record: RequestRecord) => void;
 }
 
+/** A PVE in memory. */
 export interface Simulator {
   /** Answers like PVE's API daemon. */
   answer(request: SimulatedRequest): Promise<SimulatedAnswer>;
@@ -89,6 +92,7 @@ function reachNode(state: State, name: string): void {
   if (!node.online) bare(595, "No route to host");
 }
 
+/** A PVE in memory, ready to answer. */
 export function createSimulator(options: SimulatorOptions = {}): Simulator {
   const clock = options.clock ?? { now: () => Date.now() };
   const state = options.state ?? demoCluster(clock.now());

@@ -38,6 +38,7 @@ export interface Backup {
   readonly volumes: ReadonlyMap<string, { readonly size: number; readonly mark: string }>;
 }
 
+/** A storage as the cluster configures it. */
 export interface Storage {
   readonly id: string;
   readonly type: "dir" | "lvmthin" | "nfs" | "rbd";
@@ -53,6 +54,7 @@ export interface Storage {
   readonly volumes: Map<string, Map<string, Volume>>;
 }
 
+/** A host. */
 export interface ClusterNode {
   readonly name: string;
   readonly cpus: number;
@@ -65,6 +67,7 @@ export interface ClusterNode {
   readonly disks: Map<string, string>;
 }
 
+/** A snapshot; the bytes it keeps stand in the volumes. */
 export interface Snapshot {
   readonly name: string;
   readonly description: string;
@@ -75,6 +78,7 @@ export interface Snapshot {
   readonly vmstate: string | undefined;
 }
 
+/** A VM or a container. */
 export interface Guest {
   readonly vmid: number;
   readonly kind: Kind;
@@ -92,6 +96,7 @@ export interface Guest {
   managed: boolean;
 }
 
+/** What a guest is while it runs. */
 export interface Run {
   readonly pid: number;
   /** Milliseconds since the epoch. */
@@ -99,6 +104,7 @@ export interface Run {
   paused: boolean;
 }
 
+/** A task, running or over. */
 export interface Task {
   readonly upid: string;
   readonly node: string;
@@ -119,6 +125,7 @@ export interface Task {
   status: string | undefined;
 }
 
+/** A resource pool. */
 export interface Pool {
   readonly id: string;
   readonly comment: string | undefined;
@@ -136,6 +143,7 @@ export interface Job {
   next: number;
 }
 
+/** An API token. */
 export interface Token {
   readonly user: string;
   readonly name: string;
@@ -145,6 +153,7 @@ export interface Token {
   readonly expires: number;
 }
 
+/** Who may do what. */
 export interface Access {
   readonly users: Set<string>;
   /** By "user@realm!name". */
@@ -155,6 +164,7 @@ export interface Access {
   readonly acl: { readonly path: string; readonly who: string; readonly role: string; readonly propagate: boolean }[];
 }
 
+/** The whole cluster. */
 export interface State {
   readonly nodes: Map<string, ClusterNode>;
   readonly guests: Map<number, Guest>;
@@ -197,30 +207,36 @@ export function volumesOf(storage: Storage, node: string): Map<string, Volume> {
   return created;
 }
 
+/** "storage:name" */
 export function volumeId(volume: Volume): string {
   return `${volume.storage}:${volume.name}`;
 }
 
+/** The volume of an id as one node sees it. */
 export function findVolume(state: State, node: string, volid: string): Volume | undefined {
   const colon = volid.indexOf(":");
   const storage = colon < 0 ? undefined : state.storages.get(volid.slice(0, colon));
   return storage === undefined ? undefined : volumesOf(storage, node).get(volid.slice(colon + 1));
 }
 
+/** An option as text. */
 export function text(config: Config, key: string): string | undefined {
   const value = config.get(key);
   return value === undefined ? undefined : String(value);
 }
 
+/** An option as a number. */
 export function number(config: Config, key: string, fallback: number): number {
   const value = Number(config.get(key) ?? fallback);
   return Number.isNaN(value) ? fallback : value;
 }
 
+/** Whether a guest is a template. */
 export function isTemplate(guest: Guest): boolean {
   return guest.config.get("template") === 1;
 }
 
+/** The pool that a guest is in. */
 export function poolOf(state: State, vmid: number): Pool | undefined {
   for (const pool of state.pools.values()) if (pool.guests.has(vmid)) return pool;
   return undefined;

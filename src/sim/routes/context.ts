@@ -6,6 +6,7 @@ import type { SimulatorApi } from "../schema.gen.ts";
 import type { State } from "../state.ts";
 import type { Raw } from "../validate.ts";
 
+/** The cluster, and who asks. */
 export interface Context {
   readonly state: State;
   readonly engine: Engine;

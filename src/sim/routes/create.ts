@@ -15,6 +15,7 @@ const NO_OPTIONS = new Set([
   ..."ssh-public-keys ignore-unpack-errors import-working-storage ha-managed".split(" "),
 ]);
 
+/** A creation or restoration, read from the parameters. */
 export interface Order {
   readonly kind: Kind;
   readonly node: string;
@@ -48,6 +49,7 @@ export function placeholder(state: State, kind: Kind, node: string, vmid: number
   return guest;
 }
 
+/** Puts a guest into a pool, if one is named. */
 export function addToPool(state: State, pool: string | undefined, vmid: number): void {
   if (pool !== undefined) state.pools.get(pool)?.guests.add(vmid);
 }
