@@ -202,10 +202,13 @@ async function readFigures(pve: Simulated): Promise<string> {
 /** Resident memory in MiB; undefined where the system does not say. */
 function residentMib(pid: number): number | undefined {
   try {
-    const kib = /^VmRSS:\s+(\d+) kB$/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))?.[1];
+    // Deno itself opens files of /proc only with all permissions.
+    const { stdout } = new Deno.Command("cat", { args: [`/proc/${pid}/status`], stderr: "null" }).outputSync();
+    const kib = /^VmRSS:\s+(\d+) kB$/m.exec(new TextDecoder().decode(stdout))?.[1];
     return kib === undefined ? undefined : Number(kib) / 1024;
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
 }
 

@@ -98,7 +98,7 @@ async function main(): Promise<void> {
     for (const [path, text] of lagging) Deno.writeTextFileSync(path, text);
     return;
   }
-  for (const [path] of lagging) report(`${path} lags behind the declarations. Run: deno task docs\n`);
+  for (const [path] of lagging) report(`${path} lags behind the declarations. Run: deno task gen\n`);
   if (lagging.length > 0) Deno.exit(1);
 }
 

@@ -19,10 +19,14 @@ import type { Facts, Field } from "./schema_source.ts";
 const FACTS = "src/sim/schema.gen.json";
 
 /**
- * Result fields that are there in every answer. All others are optional, whatever the schema says: a token without
+ * Fields that are there in every row of a list, as they name what the row is about. All others are optional, whatever the schema says: a token without
  * privileges gets rows without figures (captured 084–086), and older versions of PVE lack fields.
  */
-const IDENTITY = new Set(["vmid", "node", "storage", "volid", "upid", "key", "id", "n", "t", "version"]);
+const IDENTITY = new Set(["vmid", "node", "storage", "volid", "upid", "key", "n", "t", "version"]);
+
+function isRequired(name: string, field: Field, inRow: boolean): boolean {
+  return inRow && IDENTITY.has(name) && field.optional !== 1;
+}
 
 function quote(name: string): string {
   return /^[a-z_][a-z0-9_]*$/i.test(name) ? name : JSON.stringify(name);
@@ -104,7 +108,7 @@ function withOverlay(call: string, returns: Field): Field {
   return copy;
 }
 
-function resultType(field: Field | undefined): string {
+function resultType(field: Field | undefined, inRow = false): string {
   switch (field?.type) {
     case "integer":
     case "number":
@@ -116,14 +120,14 @@ function resultType(field: Field | undefined): string {
     case "null":
       return "null";
     case "array":
-      return `readonly ${wrap(resultType(field.items))}[]`;
+      return `readonly ${wrap(resultType(field.items, true))}[]`;
     case "object": {
       if (field.properties === undefined) return "Readonly<Record<string, unknown>>";
       const lines = Object.entries(field.properties).map(([name, sub]) =>
         name.endsWith("[n]")
           ? `readonly [slot: \`${name.slice(0, -3)}\${number}\`]: ${resultType(sub)} | undefined`
-          : `readonly ${quote(name)}${IDENTITY.has(name) ? "" : "?"}: ${resultType(sub)}${
-            IDENTITY.has(name) ? "" : " | undefined"
+          : `readonly ${quote(name)}${isRequired(name, sub, inRow) ? "" : "?"}: ${resultType(sub)}${
+            isRequired(name, sub, inRow) ? "" : " | undefined"
           }`
       );
       return `{ ${lines.join("; ")} }`;
@@ -138,7 +142,7 @@ function wrap(type: string): string {
 }
 
 /** What decode.ts reads at run time; see the type Shape there. */
-function shape(field: Field | undefined): unknown {
+function shape(field: Field | undefined, inRow = false): unknown {
   switch (field?.type) {
     case "integer":
     case "number":
@@ -150,7 +154,7 @@ function shape(field: Field | undefined): unknown {
     case "null":
       return "null";
     case "array":
-      return { items: shape(field.items) };
+      return { items: shape(field.items, true) };
     case "object": {
       if (field.properties === undefined) return "record";
       const fields: Record<string, unknown> = {};
@@ -159,7 +163,7 @@ function shape(field: Field | undefined): unknown {
       for (const [name, sub] of Object.entries(field.properties)) {
         if (name.endsWith("[n]")) slots[name.slice(0, -3)] = shape(sub);
         else fields[name] = shape(sub);
-        if (IDENTITY.has(name)) required.push(name);
+        if (isRequired(name, sub, inRow)) required.push(name);
       }
       return {
         fields,

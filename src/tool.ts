@@ -22,8 +22,8 @@ export interface ToolContext<in C extends Call = Call> {
   readonly pve: PveClient<C>;
   /** Aborted when the client cancels the call. */
   readonly signal: AbortSignal;
-  /** Reports progress; `ratio` is 0–1, or undefined where the end is not known. */
-  progress(message: string, ratio?: number): void;
+  /** Reports progress to a client that asked for it; `ratio` is 0–1, or undefined where the end is not known. */
+  readonly progress: ((message: string, ratio?: number) => void) | undefined;
   /** What creating calls have started in this process, so that a repeated call does not start a second task. */
   readonly started: Map<string, Promise<StartedTask>>;
 }

@@ -8,7 +8,8 @@ export function percentile(samples: readonly number[], share: number): number {
 
 /** How many times the floor a value is, as in "2.4×". */
 export function ratio(value: number, floor: number): string {
-  return `${(value / floor).toFixed(value / floor < 10 ? 1 : 0)}×`;
+  const times = value / floor;
+  return `${times < 10 ? times.toFixed(1) : whole(times)}×`;
 }
 
 /** Milliseconds, as in "104" or "1.52". */

@@ -5,7 +5,7 @@ import { UsageError } from "../errors.ts";
 import { renderText } from "../shape/render.ts";
 import { tools } from "../tools/mod.ts";
 import { openSession, type SessionOptions } from "./session.ts";
-import { alignTable, err, out, progressBar } from "./terminal.ts";
+import { alignTable, err, isTerminal, out, progressBar } from "./terminal.ts";
 
 export interface CallCommand extends SessionOptions {
   readonly tool: string;
@@ -27,7 +27,10 @@ export async function callCommand(command: CallCommand): Promise<number> {
   const bar = progressBar();
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
-  const result = await dispatch.call(tool, command.input, { signal: stop.signal, progress: bar.update });
+  const result = await dispatch.call(tool, command.input, {
+    signal: stop.signal,
+    progress: isTerminal("stderr") ? bar.update : undefined,
+  });
   bar.done();
   if (result.isError === true) {
     err(result.content.map(({ text }) => text).join("\n"));

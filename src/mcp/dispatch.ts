@@ -11,7 +11,8 @@ import { schemasOf } from "./schemas.ts";
 /** What a call brings along. */
 export interface CallOptions {
   readonly signal: AbortSignal;
-  readonly progress: (message: string, ratio?: number) => void;
+  /** Undefined where the client did not ask for it: reading task logs for nobody costs requests. */
+  readonly progress: ((message: string, ratio?: number) => void) | undefined;
 }
 
 export interface DispatchOptions {

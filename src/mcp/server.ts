@@ -72,7 +72,7 @@ function progressTo(
   token: string | number | undefined,
   notify: (notification: ProgressNotification) => Promise<void>,
 ): CallOptions["progress"] {
-  if (token === undefined) return () => {};
+  if (token === undefined) return undefined;
   let last = 0;
   let known = false;
   return (message, ratio) => {

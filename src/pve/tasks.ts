@@ -20,7 +20,7 @@ export interface WaitOptions extends SendOptions {
   /** Seconds; clients give up at about 60. */
   readonly timeoutSeconds: number;
   /** Told of the task's newest log line; `ratio` is 0–1 where the line carries a percentage. */
-  readonly progress?: (message: string, ratio?: number) => void;
+  readonly progress?: ((message: string, ratio?: number) => void) | undefined;
 }
 
 /** The parts of a UPID: `UPID:node:PID:PSTART:START:type:id:user!token:`. */

@@ -1,8 +1,9 @@
 /** Numbers as answers show them: GiB and percent, rounded to what a reader needs. */
 
-/** Bytes → GiB with at most two decimals; undefined stays undefined. */
+/** Bytes → GiB with at most two decimals, never 0 for something that is there; undefined stays undefined. */
 export function gib(bytes: number | undefined): number | undefined {
-  return bytes === undefined ? undefined : Math.round(bytes / 2 ** 30 * 100) / 100;
+  if (bytes === undefined || bytes === 0) return bytes;
+  return Math.max(0.01, Math.round(bytes / 2 ** 30 * 100) / 100);
 }
 
 /** A ratio 0–1 → percent with one decimal. */

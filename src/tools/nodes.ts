@@ -144,7 +144,9 @@ export const clusterResources = defineTool({
   ],
   async run({ resource_type, limit, cursor }, { pve, signal }) {
     const query = resource_type === "all" ? {} : { type: resource_type };
-    const rows = [...await pve.call("GET /cluster/resources", query, { signal })].sort((a, b) => order(a.id, b.id));
+    const answered = await pve.call("GET /cluster/resources", query, { signal });
+    const rows = answered.map((row) => ({ ...row, id: row.id ?? `${row.type}/${row.vmid ?? row.storage ?? row.node}` }))
+      .sort((a, b) => order(a.id, b.id));
     const after = cursor === undefined ? rows : rows.filter((row) => order(row.id, cursor) > 0);
     const page = after.slice(0, limit);
     const last = page.at(-1);

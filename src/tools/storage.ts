@@ -134,7 +134,7 @@ export const listTemplates = defineTool({
       volid: z.string().optional().describe("What create_container takes as ostemplate, create_vm as iso"),
       vmid: z.number().optional().describe("What clone_vm and clone_container take as source_vmid"),
       name: z.string().optional(),
-      node: z.string(),
+      nodes: z.string().describe("Where it is"),
       size_gib: z.number().optional(),
     })),
     total: z.number(),
@@ -161,7 +161,7 @@ export const listTemplates = defineTool({
                 volid: volume.volid,
                 vmid: undefined,
                 name: undefined,
-                node,
+                nodes: node,
                 size_gib: gib(volume.size),
               }))
             ),
@@ -180,12 +180,12 @@ export const listTemplates = defineTool({
         volid: undefined,
         vmid: guest.vmid,
         name: guest.name,
-        node: guest.node,
+        nodes: guest.node,
         size_gib: gib(row.maxdisk),
       }];
     });
     const text = (input.name ?? "").toLowerCase();
-    const found = [...contents.flat(), ...templates]
+    const found = [...onceEach(contents.flat()), ...templates]
       .filter((item) => `${item.volid ?? ""} ${item.name ?? ""}`.toLowerCase().includes(text))
       .sort((a, b) =>
         a.kind.localeCompare(b.kind) || (a.volid ?? "").localeCompare(b.volid ?? "") || (a.vmid ?? 0) - (b.vmid ?? 0)
@@ -204,6 +204,17 @@ export const listTemplates = defineTool({
     return { templates: found.slice(0, input.limit), total: found.length, ...(notes.length > 0 ? { notes } : {}) };
   },
 });
+
+/** The same volume on several nodes (local storages hold the same downloads) as one row that names them all. */
+function onceEach<T extends { volid: string; nodes: string }>(rows: readonly T[]): T[] {
+  const merged = new Map<string, T>();
+  for (const row of rows) {
+    const present = merged.get(row.volid);
+    if (present === undefined) merged.set(row.volid, row);
+    else present.nodes = [...present.nodes.split(","), row.nodes].sort().join(",");
+  }
+  return [...merged.values()];
+}
 
 /** The storages to look into: those that are meant, a shared one once. */
 function templatePlaces(

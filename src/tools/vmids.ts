@@ -72,7 +72,7 @@ const free = z.object({ vmid: z.number(), notes: params.notes });
 export const vmidTools = [
   {
     name: "next_vmid",
-    title: "Next free vmid",
+    title: "Next vmid",
     description:
       "Names the lowest number that a new guest can have. It reserves nothing: another client may take it first. create_* and clone_* find one by themselves.",
   },

@@ -24,12 +24,8 @@ export interface Outcome {
 /** Waits for a task as the caller wishes; a wait that runs out is not an error. */
 export async function settle(context: ToolContext<TaskCall>, upid: string, waiting: Waiting): Promise<Outcome> {
   if (!waiting.wait) return { state: "running", upid };
-  const { pve, signal } = context;
-  const task = await waitTask(pve, upid, {
-    timeoutSeconds: waiting.wait_timeout,
-    signal,
-    progress: (message, ratio) => context.progress(message, ratio),
-  });
+  const { pve, signal, progress } = context;
+  const task = await waitTask(pve, upid, { timeoutSeconds: waiting.wait_timeout, signal, progress });
   return outcomeOf(task);
 }
 
