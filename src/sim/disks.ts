@@ -6,6 +6,7 @@ import {
   type Backup,
   type Content,
   findVolume,
+  forget,
   type Guest,
   type Kind,
   type State,
@@ -277,6 +278,5 @@ export function destroyGuest(state: State, guest: Guest, unreferenced: boolean):
       }
     }
   }
-  state.guests.delete(guest.vmid);
-  for (const pool of state.pools.values()) pool.guests.delete(guest.vmid);
+  forget(state, guest.vmid);
 }

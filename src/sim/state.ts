@@ -236,6 +236,12 @@ export function isTemplate(guest: Guest): boolean {
   return guest.config.get("template") === 1;
 }
 
+/** Takes a guest's configuration away, and its place in a pool; volumes are another matter. */
+export function forget(state: State, vmid: number): void {
+  state.guests.delete(vmid);
+  for (const pool of state.pools.values()) pool.guests.delete(vmid);
+}
+
 /** The pool that a guest is in. */
 export function poolOf(state: State, vmid: number): Pool | undefined {
   for (const pool of state.pools.values()) if (pool.guests.has(vmid)) return pool;

@@ -5,7 +5,7 @@ import { checkSlot, checkVolumeAccess, realizeSlot } from "../drives.ts";
 import type { Log } from "../engine.ts";
 import { die, Failure, forbidden } from "../failure.ts";
 import { checkBridge, checkOption, defaultBoot, normalizeOption, stampIdentity } from "../options.ts";
-import { findVolume, type Guest, type Kind, type State, storageOn } from "../state.ts";
+import { findVolume, forget, type Guest, type Kind, type State, storageOn } from "../state.ts";
 import { type Context, given, type Route, start, word } from "./context.ts";
 import { startNow } from "./power.ts";
 import { restore } from "./restore.ts";
@@ -113,7 +113,7 @@ function fill(context: Context, order: Order, guest: Guest, log: Log): void {
     if (order.source !== undefined && !order.restore) unpack(state, guest, order.source, log);
   } catch (error) {
     for (const volid of made) free(state, guest.node, volid);
-    state.guests.delete(guest.vmid);
+    forget(state, guest.vmid);
     if (!(error instanceof Failure)) throw error;
     die(`unable to create ${guest.kind === "qemu" ? "VM" : "CT"} ${guest.vmid} - ${error.reason}`);
   }

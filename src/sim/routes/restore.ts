@@ -3,7 +3,7 @@ import { allocate, formatSize, free, isSlot, keepUnused, owns, parseSlot, printS
 import type { Log } from "../engine.ts";
 import { die } from "../failure.ts";
 import { normalizeOption } from "../options.ts";
-import { findVolume, type Guest, storageOn } from "../state.ts";
+import { findVolume, forget, type Guest, storageOn } from "../state.ts";
 import type { Context } from "./context.ts";
 import type { Order } from "./create.ts";
 
@@ -12,7 +12,7 @@ export function restore(context: Context, order: Order, guest: Guest, log: Log):
   const { state, engine } = context;
   const archive = findVolume(state, order.node, order.source ?? "");
   if (archive?.backup === undefined) {
-    if (guest.config.size <= 1) state.guests.delete(guest.vmid);
+    if (guest.config.size <= 1) forget(state, guest.vmid);
     else guest.config.delete("lock");
     die(
       `unable to restore ${
