@@ -1,3 +1,4 @@
+/** The command line: what each line asks for, and what is refused with a remedy. */
 import assert from "node:assert/strict";
 import { helpText, parseArguments } from "../../src/cli/arguments.ts";
 import { parseInput } from "../../src/cli/input.ts";

@@ -1,3 +1,4 @@
+/** What people see on a terminal: bars, tables, no control characters of strangers. */
 import assert from "node:assert/strict";
 import { alignTable, progressLine } from "../../src/cli/terminal.ts";
 

@@ -1,3 +1,4 @@
+/** Hosts and ports: only names and addresses get through. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseHost } from "../../src/config/host.ts";

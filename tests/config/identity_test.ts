@@ -1,3 +1,4 @@
+/** Users and tokens: every form that is accepted, and the ones that are not. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseTokenName, parseUser } from "../../src/config/identity.ts";

@@ -1,3 +1,4 @@
+/** Settings from the environment and a file: strict, complete in their complaints, without secrets. */
 import assert from "node:assert/strict";
 import { UsageError } from "../../src/errors.ts";
 import { envFileToRead, type Environment, loadSettings } from "../../src/config/load.ts";

@@ -1,3 +1,4 @@
+/** The tables of the docs are made from the declarations. */
 import assert from "node:assert/strict";
 import { parseEnv } from "node:util";
 import { z } from "zod";

@@ -1,3 +1,4 @@
+/** Answers as text say the same as their structure. */
 import assert from "node:assert/strict";
 import { dropEmpty } from "../../src/shape/compact.ts";
 import { renderText } from "../../src/shape/render.ts";

@@ -1,3 +1,4 @@
+/** Text of guests and strangers can neither steer a terminal nor hide words. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { cleanText, untrusted } from "../../src/shape/untrusted.ts";

@@ -1,0 +1,111 @@
+/** Who may import whom: the rooms of the house, held against the real module graph. */
+import assert from "node:assert/strict";
+import { ROOT } from "./helpers/server.ts";
+
+/** Room → the rooms and files it may import from, beside itself. */
+const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  main: ["cli", "errors", "version"],
+  cli: ["config", "errors", "mcp", "pve", "safety", "shape", "sim", "tool", "tools", "version"],
+  mcp: ["tool", "safety", "shape", "pve", "config", "errors", "version"],
+  tools: ["tool", "pve", "safety", "shape", "errors"],
+  tool: ["pve"],
+  safety: ["tool", "pve", "config", "errors"],
+  pve: ["safety", "config", "errors"],
+  sim: ["pve", "safety", "errors"],
+  config: ["errors"],
+  shape: [],
+  errors: [],
+  version: [],
+};
+
+/** Single files that a room may use of another one, where the rest of it is out of bounds. */
+const ONLY: readonly { readonly from: string; readonly to: string; readonly files: readonly string[] }[] = [
+  { from: "tools", to: "safety", files: ["src/safety/checks.ts"] },
+  { from: "sim", to: "safety", files: ["src/safety/catalogue.ts", "src/safety/gate.ts"] },
+];
+
+interface Dependency {
+  readonly specifier: string;
+  readonly code?: { readonly specifier?: string };
+  readonly type?: { readonly specifier?: string };
+}
+
+function isModule(value: unknown): value is { specifier: string; dependencies?: Dependency[] } {
+  return typeof value === "object" && value !== null && "specifier" in value;
+}
+
+async function graph(): Promise<{ from: string; to: string }[]> {
+  const info = await new Deno.Command(Deno.execPath(), { args: ["info", "--json", `${ROOT}main.ts`], stderr: "null" })
+    .output();
+  const parsed: unknown = JSON.parse(new TextDecoder().decode(info.stdout));
+  assert.ok(typeof parsed === "object" && parsed !== null && "modules" in parsed && Array.isArray(parsed.modules));
+  const modules: unknown[] = parsed.modules;
+  return modules.filter(isModule).flatMap(({ specifier, dependencies }) =>
+    (dependencies ?? []).flatMap((dependency) => {
+      const to = dependency.code?.specifier ?? dependency.type?.specifier ?? dependency.specifier;
+      return [{ from: short(specifier), to: short(to) }];
+    })
+  ).filter(({ from }) => from === "main.ts" || from.startsWith("src/"));
+}
+
+function short(specifier: string): string {
+  return specifier.startsWith("file://")
+    ? decodeURIComponent(specifier.slice("file://".length)).replace(ROOT, "")
+    : specifier;
+}
+
+function roomOf(file: string): string {
+  return /^src\/([^/]+)\//.exec(file)?.[1] ?? /^(?:src\/)?([^/]+)\.ts$/.exec(file)?.[1] ?? file;
+}
+
+Deno.test("every import is allowed by the table of rooms", async () => {
+  const edges = await graph();
+  assert.ok(edges.length > 50);
+  const wrong = edges.filter(({ from, to }) => {
+    if (!to.startsWith("src/")) return false;
+    const [room, other] = [roomOf(from), roomOf(to)];
+    if (room === other) return false;
+    if (!(ALLOWED[room] ?? []).includes(other)) return true;
+    return ONLY.some((rule) => rule.from === room && rule.to === other && !rule.files.includes(to));
+  });
+  assert.deepEqual(wrong, []);
+});
+
+Deno.test("only the transport loads the HTTP library, and only the server loads the SDK", async () => {
+  const edges = await graph();
+  const users = (library: RegExp) =>
+    [...new Set(edges.filter(({ to }) => library.test(to)).map(({ from }) => from))].sort();
+  assert.deepEqual(users(/^npm:\/?undici/), ["src/pve/transport.ts"]);
+  assert.deepEqual(users(/^npm:\/?@modelcontextprotocol\/server/), ["src/mcp/server.ts"]);
+  // host.ts takes isIP() of node:net, which opens nothing.
+  const network = ["src/config/host.ts", "src/pve/trust.ts", "src/sim/https.ts"];
+  assert.deepEqual(users(/^node:(?:tls|https?|net|http2|dgram)$/), network);
+});
+
+Deno.test("nothing but the transport and the simulator's server can reach the network", async () => {
+  for await (const file of sources(`${ROOT}src`)) {
+    const text = await Deno.readTextFile(file);
+    const reaches =
+      /\bfetch\(|new WebSocket|Deno\.(?:connect|listen|serve|createHttpClient|Command)|XMLHttpRequest|EventSource/.test(
+        text,
+      );
+    assert.ok(!reaches, `${file} reaches the network or starts a process`);
+  }
+});
+
+Deno.test("a file opens with a sentence that says what it is for", async () => {
+  for (const folder of ["src", "tests", "scripts"]) {
+    for await (const file of sources(`${ROOT}${folder}`)) {
+      const text = await Deno.readTextFile(file);
+      assert.match(text, /^(?:\/\/ deno-lint|\/\/ Generated|\/\*\*)/, `${file} opens with something else`);
+    }
+  }
+});
+
+async function* sources(folder: string): AsyncGenerator<string> {
+  for await (const entry of Deno.readDir(folder)) {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory) yield* sources(path);
+    else if (entry.name.endsWith(".ts") && !entry.name.endsWith(".gen.ts")) yield path;
+  }
+}
