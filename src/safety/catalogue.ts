@@ -1,4 +1,5 @@
 /** Every request this program can ever send: method, path, parameters with the values they may have, and its state check. */
+import * as r from "./rules.ts";
 import * as v from "./values.ts";
 
 /** The state checks of checks.ts; a catalogue entry names the one that has to pass before the request may leave. */
@@ -9,18 +10,18 @@ export type Method = "GET" | "POST" | "PUT";
 
 /** One request. `params` is the allowlist; `name[n]` stands for name0, name1, … up to the slot limits of the gate. */
 export interface Entry {
-  readonly params: Readonly<Record<string, v.Rule>>;
+  readonly params: Readonly<Record<string, r.Rule>>;
   /** Parameters without which the request is refused. */
   readonly required?: readonly string[];
   readonly check?: CheckName;
 }
 
 const cpuAndMemory = {
-  cores: v.integer(1, 1024),
-  cpulimit: v.decimal(0, 1024),
-  cpuunits: v.integer(1, 262_144),
-  onboot: v.flag,
-  description: v.text(8192),
+  cores: r.integer(1, 1024),
+  cpulimit: r.decimal(0, 1024),
+  cpuunits: r.integer(1, 262_144),
+  onboot: r.flag,
+  description: r.text(8192),
   tags: v.tags,
   startup: v.startupOrder,
 };
@@ -28,14 +29,14 @@ const cpuAndMemory = {
 const vmOptions = {
   ...cpuAndMemory,
   name: v.dnsName,
-  sockets: v.integer(1, 64),
-  vcpus: v.integer(1, 1024),
+  sockets: r.integer(1, 64),
+  vcpus: r.integer(1, 1024),
   cpu: v.cpuType,
-  numa: v.flag,
-  memory: v.integer(16, 16_777_216),
-  balloon: v.integer(0, 16_777_216),
+  numa: r.flag,
+  memory: r.integer(16, 16_777_216),
+  balloon: r.integer(0, 16_777_216),
   agent: v.guestAgent,
-  ostype: v.oneOf(
+  ostype: r.oneOf(
     "other",
     "wxp",
     "w2k",
@@ -51,16 +52,16 @@ const vmOptions = {
     "solaris",
   ),
   boot: v.bootOrder,
-  bios: v.oneOf("seabios", "ovmf"),
+  bios: r.oneOf("seabios", "ovmf"),
   machine: v.machineType,
-  scsihw: v.oneOf("lsi", "lsi53c810", "virtio-scsi-pci", "virtio-scsi-single", "megasas", "pvscsi"),
+  scsihw: r.oneOf("lsi", "lsi53c810", "virtio-scsi-pci", "virtio-scsi-single", "megasas", "pvscsi"),
   vga: v.display,
-  tablet: v.flag,
-  localtime: v.flag,
-  ciuser: v.matching(/[a-z_][a-z0-9_-]{0,31}/, "a user's name"),
-  cipassword: v.secret(1, 128),
-  ciupgrade: v.flag,
-  citype: v.oneOf("nocloud", "configdrive2", "opennebula"),
+  tablet: r.flag,
+  localtime: r.flag,
+  ciuser: r.matching(/[a-z_][a-z0-9_-]{0,31}/, "a user's name"),
+  cipassword: r.secret(1, 128),
+  ciupgrade: r.flag,
+  citype: r.oneOf("nocloud", "configdrive2", "opennebula"),
   nameserver: v.addressList,
   searchdomain: v.dnsName,
   sshkeys: v.encodedPublicKeys,
@@ -77,11 +78,11 @@ const vmOptions = {
 const containerOptions = {
   ...cpuAndMemory,
   hostname: v.dnsName,
-  memory: v.integer(16, 16_777_216),
-  swap: v.integer(0, 16_777_216),
+  memory: r.integer(16, 16_777_216),
+  swap: r.integer(0, 16_777_216),
   nameserver: v.addressList,
   searchdomain: v.dnsName,
-  timezone: v.matching(/host|[A-Za-z]+(?:\/[A-Za-z0-9_+-]+){0,2}/, "a time zone, as in Europe/Vienna"),
+  timezone: r.matching(/host|[A-Za-z]+(?:\/[A-Za-z0-9_+-]+){0,2}/, "a time zone, as in Europe/Vienna"),
   features: v.containerFeatures,
   "net[n]": v.containerNetwork,
   "mp[n]": v.mountPoint,
@@ -89,8 +90,8 @@ const containerOptions = {
 
 const clone = {
   newid: v.vmid,
-  description: v.text(8192),
-  full: v.flag,
+  description: r.text(8192),
+  full: r.flag,
   pool: v.poolName,
   snapname: v.configId,
   storage: v.storageName,
@@ -103,7 +104,7 @@ export const catalogue = {
   "GET /version": { params: none },
   "GET /nodes": { params: none },
   "GET /nodes/{node}/status": { params: none },
-  "GET /cluster/resources": { params: { type: v.oneOf("vm", "storage", "node", "sdn") } },
+  "GET /cluster/resources": { params: { type: r.oneOf("vm", "storage", "node", "sdn") } },
   "GET /cluster/nextid": { params: { vmid: v.vmid } },
   "GET /nodes/{node}/qemu": { params: none },
   "GET /nodes/{node}/lxc": { params: none },
@@ -114,23 +115,23 @@ export const catalogue = {
   "GET /nodes/{node}/qemu/{vmid}/pending": { params: none },
   "GET /nodes/{node}/lxc/{vmid}/pending": { params: none },
   "GET /nodes/{node}/storage": {
-    params: { content: v.oneOf("images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import") },
+    params: { content: r.oneOf("images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import") },
   },
   "GET /nodes/{node}/storage/{storage}/content": {
-    params: { content: v.oneOf("images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import"), vmid: v.vmid },
+    params: { content: r.oneOf("images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import"), vmid: v.vmid },
   },
   "GET /nodes/{node}/tasks/{upid}/status": { params: none },
-  "GET /nodes/{node}/tasks/{upid}/log": { params: { start: v.integer(0, 10_000_000), limit: v.integer(1, 1000) } },
+  "GET /nodes/{node}/tasks/{upid}/log": { params: { start: r.integer(0, 10_000_000), limit: r.integer(1, 1000) } },
   "POST /nodes/{node}/qemu/{vmid}/status/start": { params: none, check: "pending" },
   "POST /nodes/{node}/qemu/{vmid}/status/stop": { params: none, check: "pending" },
-  "POST /nodes/{node}/qemu/{vmid}/status/shutdown": { params: { timeout: v.integer(1, 86_400) }, check: "pending" },
-  "POST /nodes/{node}/qemu/{vmid}/status/reboot": { params: { timeout: v.integer(1, 86_400) }, check: "pending" },
+  "POST /nodes/{node}/qemu/{vmid}/status/shutdown": { params: { timeout: r.integer(1, 86_400) }, check: "pending" },
+  "POST /nodes/{node}/qemu/{vmid}/status/reboot": { params: { timeout: r.integer(1, 86_400) }, check: "pending" },
   "POST /nodes/{node}/lxc/{vmid}/status/start": { params: none, check: "pending" },
   "POST /nodes/{node}/lxc/{vmid}/status/stop": { params: none, check: "pending" },
-  "POST /nodes/{node}/lxc/{vmid}/status/shutdown": { params: { timeout: v.integer(1, 86_400) }, check: "pending" },
-  "POST /nodes/{node}/lxc/{vmid}/status/reboot": { params: { timeout: v.integer(1, 86_400) }, check: "pending" },
+  "POST /nodes/{node}/lxc/{vmid}/status/shutdown": { params: { timeout: r.integer(1, 86_400) }, check: "pending" },
+  "POST /nodes/{node}/lxc/{vmid}/status/reboot": { params: { timeout: r.integer(1, 86_400) }, check: "pending" },
   "POST /nodes/{node}/qemu": {
-    params: { ...vmOptions, vmid: v.vmid, pool: v.poolName, start: v.flag },
+    params: { ...vmOptions, vmid: v.vmid, pool: v.poolName, start: r.flag },
     required: ["vmid"],
     check: "free-vmid",
   },
@@ -142,12 +143,12 @@ export const catalogue = {
       storage: v.storageName,
       rootfs: v.rootFilesystem,
       // Privileged containers have a root that is close to root on the host.
-      unprivileged: v.only("1"),
-      password: v.secret(5, 128),
+      unprivileged: r.only("1"),
+      password: r.secret(5, 128),
       "ssh-public-keys": v.publicKeys,
       pool: v.poolName,
-      start: v.flag,
-      ostype: v.oneOf(
+      start: r.flag,
+      ostype: r.oneOf(
         "debian",
         "devuan",
         "ubuntu",
@@ -165,7 +166,7 @@ export const catalogue = {
     check: "free-vmid",
   },
   "POST /nodes/{node}/qemu/{vmid}/clone": {
-    params: { ...clone, name: v.dnsName, format: v.oneOf("raw", "qcow2", "vmdk") },
+    params: { ...clone, name: v.dnsName, format: r.oneOf("raw", "qcow2", "vmdk") },
     required: ["newid"],
     check: "free-vmid",
   },

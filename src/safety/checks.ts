@@ -2,7 +2,7 @@
 import { Refusal } from "../errors.ts";
 import type { PveClient, SendOptions } from "../pve/client.ts";
 import type { Call, CheckName } from "./catalogue.ts";
-import type { Scalar } from "./values.ts";
+import type { Scalar } from "./rules.ts";
 
 /** The only requests a check makes; every one is a GET of the catalogue. */
 export type CheckCall =

@@ -1,7 +1,8 @@
 /** Admits or refuses one request; knows nothing of tools. Nothing reaches the network that admit() has not built. */
 import { Refusal } from "../errors.ts";
 import { type Call, catalogue, type Entry, type Method } from "./catalogue.ts";
-import { nodeName, refuse, type Rule, type Scalar, storageName, upid, vmid } from "./values.ts";
+import { refuse, type Rule, type Scalar } from "./rules.ts";
+import { nodeName, storageName, upid, vmid } from "./values.ts";
 
 /** What may stand in each path variable. */
 const pathRules: Readonly<Record<string, Rule>> = Object.freeze({ node: nodeName, storage: storageName, upid, vmid });

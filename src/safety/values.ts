@@ -1,166 +1,18 @@
-/** What a parameter's value may be: rules that parse a value and rebuild the text that is sent, or refuse it. */
-import { Refusal } from "../errors.ts";
-
-/** What a tool may hand to the client as a parameter. */
-export type Scalar = string | number | boolean;
-
-/**
- * Parses one value and returns the text that goes over the wire.
- * @throws {Refusal} naming the parameter, the value and what is allowed
- */
-export type Rule = (value: Scalar, name: string) => string;
-
-/** Refuses a value: `Refused net0="…": why`. The value is cut, as it may be anything a model wrote. */
-export function refuse(name: string, value: unknown, why: string): never {
-  const shown = typeof value === "string" ? value : String(value);
-  const cut = shown.length > 80 ? `${shown.slice(0, 80)}…` : shown;
-  throw new Refusal(`Refused ${name}=${JSON.stringify(cut)}: ${why}`);
-}
-
-/** A boolean; PVE's form encoding knows 0 and 1 only (captured 145–147). */
-export const flag: Rule = (value, name) => {
-  if (value === true || value === 1 || value === "1") return "1";
-  if (value === false || value === 0 || value === "0") return "0";
-  return refuse(name, value, "it must be true or false");
-};
-
-/** Exactly this value and no other. */
-export function only(expected: string): Rule {
-  return (value, name) => {
-    const text = value === true ? "1" : value === false ? "0" : String(value);
-    return text === expected ? text : refuse(name, value, `only ${expected} is allowed`);
-  };
-}
-
-/** An integer in a range. Text counts only in plain decimal digits, never "1e2" or " 5". */
-export function integer(minimum: number, maximum: number): Rule {
-  return (value, name) => {
-    const number = typeof value === "string" && /^-?\d{1,15}$/.test(value) ? Number(value) : value;
-    if (typeof number !== "number" || !Number.isInteger(number) || number < minimum || number > maximum) {
-      return refuse(name, value, `it must be an integer from ${minimum} to ${maximum}`);
-    }
-    return String(number);
-  };
-}
-
-/** A decimal number in a range, without an exponent. */
-export function decimal(minimum: number, maximum: number): Rule {
-  return (value, name) => {
-    const number = typeof value === "string" && /^\d{1,9}(\.\d{1,6})?$/.test(value) ? Number(value) : value;
-    if (typeof number !== "number" || !(number >= minimum && number <= maximum)) {
-      return refuse(name, value, `it must be a number from ${minimum} to ${maximum}`);
-    }
-    return String(number);
-  };
-}
-
-export function oneOf(...allowed: readonly string[]): Rule {
-  return (value, name) =>
-    typeof value === "string" && allowed.includes(value)
-      ? value
-      : refuse(name, value, `it must be one of ${allowed.join(", ")}`);
-}
-
-/** Text that matches a whole pattern; `what` says in words what the pattern accepts. */
-export function matching(pattern: RegExp, what: string, maximum = 255): Rule {
-  const whole = new RegExp(`^(?:${pattern.source})$`, pattern.flags);
-  return (value, name) => {
-    const text = typeof value === "number" ? String(value) : value;
-    return typeof text === "string" && text.length <= maximum && whole.test(text)
-      ? text
-      : refuse(name, value, `it must be ${what}`);
-  };
-}
-
-/** Free text in at most `maximum` characters; no control characters but newline and tab. */
-export function text(maximum: number): Rule {
-  return (value, name) => {
-    if (typeof value !== "string") return refuse(name, value, "it must be text");
-    if (value.length > maximum) return refuse(name, value, `it has more than ${maximum} characters`);
-    // deno-lint-ignore no-control-regex
-    if (/[\u0000-\u0008\u000b-\u001f\u007f]/.test(value)) return refuse(name, value, "it holds control characters");
-    if (!value.isWellFormed()) return refuse(name, value, "it is not valid Unicode");
-    return value;
-  };
-}
-
-/** A secret: one line of text that never appears in the message of a refusal. */
-export function secret(minimum: number, maximum: number): Rule {
-  return (value, name) => {
-    // deno-lint-ignore no-control-regex
-    if (
-      typeof value !== "string" || value.length < minimum || value.length > maximum || /[\u0000-\u001f]/.test(value)
-    ) {
-      throw new Refusal(`Refused ${name}: it must be one line of ${minimum} to ${maximum} characters`);
-    }
-    return value;
-  };
-}
-
-/** A property string of PVE (`virtio,bridge=vmbr0`): parsed into sub-keys, each judged by its own rule, and rebuilt. */
-export interface PropertyFormat {
-  /** The sub-key that may stand first without its name, and whose value is sent without it. */
-  readonly first?: string;
-  readonly keys: Readonly<Record<string, Rule>>;
-  /** Sub-keys that have to be there. */
-  readonly required?: readonly string[];
-  /** Sub-keys that are added when they are not named. */
-  readonly added?: Readonly<Record<string, string>>;
-}
-
-/**
- * Splits a property string into its sub-keys.
- * PVE would take `file=…` for an unnamed first value, and the last of two equal keys: here an unknown or repeated sub-key
- * is refused, so that what is judged is what PVE reads.
- * @throws {Refusal}
- */
-export function parseProperties(value: Scalar, name: string, format: PropertyFormat): Map<string, string> {
-  if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean") {
-    return refuse(name, value, "it must be text");
-  }
-  const source = value === true ? "1" : value === false ? "0" : String(value);
-  if (source.length > 1024 || !/^[\x20-\x7e]*$/.test(source)) {
-    return refuse(name, value, "it must be at most 1024 printable ASCII characters");
-  }
-  const found = new Map<string, string>();
-  for (const [index, part] of source.split(",").entries()) {
-    const at = part.indexOf("=");
-    const bare = at < 0;
-    if (bare && (index > 0 || format.first === undefined)) {
-      return refuse(name, value, `"${part}" is not of the form key=value`);
-    }
-    const key = bare && format.first !== undefined ? format.first : part.slice(0, at);
-    const sub = bare ? part : part.slice(at + 1);
-    if (!bare && key === format.first) return refuse(name, value, `write the ${key} first and without "${key}="`);
-    if (!Object.hasOwn(format.keys, key)) {
-      return refuse(name, value, `"${key}" is not allowed in it; allowed are ${Object.keys(format.keys).join(", ")}`);
-    }
-    if (found.has(key)) return refuse(name, value, `"${key}" stands in it twice`);
-    const rule = format.keys[key];
-    if (rule === undefined) return refuse(name, value, `"${key}" is not allowed in it`);
-    found.set(key, rule(sub, `${name}.${key}`));
-  }
-  for (const [key, fixed] of Object.entries(format.added ?? {})) if (!found.has(key)) found.set(key, fixed);
-  for (const key of format.required ?? []) {
-    if (!found.has(key)) return refuse(name, value, `it needs ${key}`);
-  }
-  return found;
-}
-
-/** Rebuilds a property string: the unnamed first value, then `key=value` in the order found. */
-export function buildProperties(found: ReadonlyMap<string, string>, first?: string): string {
-  const parts: string[] = [];
-  const leading = first === undefined ? undefined : found.get(first);
-  if (leading !== undefined) parts.push(leading);
-  for (const [key, sub] of found) if (key !== first) parts.push(`${key}=${sub}`);
-  return parts.join(",");
-}
-
-export function properties(format: PropertyFormat): Rule {
-  return (value, name) => buildProperties(parseProperties(value, name, format), format.first);
-}
-
-// ---- The words of PVE's formats -------------------------------------------------------------------------------------
+/** What each parameter of PVE may be: names, numbers, property strings, disks, networks. */
+import {
+  buildProperties,
+  decimal,
+  flag,
+  integer,
+  matching,
+  oneOf,
+  only,
+  parseProperties,
+  properties,
+  type PropertyFormat,
+  refuse,
+  type Rule,
+} from "./rules.ts";
 
 const STORAGE = "[A-Za-z][A-Za-z0-9._-]{0,98}[A-Za-z0-9]";
 const MAC = "(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}";

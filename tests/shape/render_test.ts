@@ -1,6 +1,5 @@
 /** Answers as text say the same as their structure. */
 import assert from "node:assert/strict";
-import { dropEmpty } from "../../src/shape/compact.ts";
 import { renderText } from "../../src/shape/render.ts";
 import { table } from "../../src/shape/table.ts";
 
@@ -17,20 +16,6 @@ Deno.test("table keeps each row on one line with its columns", () => {
     table([{ name: "a|b\n c", disk: { size: 1, on: { id: "x" } } }]),
     "name | disk\na\\|b c | size=1, on=(id=x)",
   );
-});
-
-Deno.test("dropEmpty drops what says nothing at every depth, and no zero, no false, no element", () => {
-  const object = {
-    a: "",
-    b: null,
-    c: [],
-    d: { e: undefined, f: {} },
-    g: 0,
-    h: false,
-    i: [{ j: "" }, null, ""],
-    k: "x",
-  };
-  assert.deepEqual(dropEmpty(object), { g: 0, h: false, i: [{}, null, ""], k: "x" });
 });
 
 Deno.test("renderText shows every form of value under its key", () => {
