@@ -1,0 +1,71 @@
+/** What clients are told of each tool, and one whole answer of each: changed only by a reviewed diff (deno task test -- -u). */
+import { createDispatch } from "../src/mcp/dispatch.ts";
+import { schemasOf } from "../src/mcp/schemas.ts";
+import { annotationsOf } from "../src/mcp/server.ts";
+import { createClient } from "../src/pve/client.ts";
+import { connect } from "../src/pve/connection.ts";
+import { createSimulator, demoCluster, demoToken } from "../src/sim/mod.ts";
+import { simulatorTransport } from "../src/sim/transport.ts";
+import { tools } from "../src/tools/mod.ts";
+
+for (const tool of tools) {
+  Deno.test(`${tool.name}: what tools/list says of it`, async (t) => {
+    const { input, output } = schemasOf(tool);
+    const { name, title, description } = tool;
+    await t.assertSnapshot({ name, title, description, annotations: annotationsOf(tool), input, output });
+  });
+}
+
+/** One call of each tool, in an order in which they make sense. */
+const calls: readonly [string, Record<string, unknown>][] = [
+  ["list_nodes", {}],
+  ["node_status", { node: "pve1" }],
+  ["cluster_resources", { resource_type: "all", limit: 5 }],
+  ["list_vms", { limit: 5 }],
+  ["list_containers", {}],
+  ["vm_status", { vmid: 102 }],
+  ["container_status", { vmid: 200 }],
+  ["vm_config", { vmid: 102 }],
+  ["container_config", { vmid: 200 }],
+  ["list_storage", {}],
+  ["list_templates", {}],
+  ["next_vmid", {}],
+  ["allocate_vmid", {}],
+  ["create_vm", { name: "fresh", storage: "local-lvm" }],
+  ["create_container", { ostemplate: "local:vztmpl/debian-12-standard_12.12-1_amd64.tar.zst", storage: "local-lvm" }],
+  ["clone_vm", { source_vmid: 9000, name: "copy" }],
+  ["clone_container", { source_vmid: 290, hostname: "copy" }],
+  ["set_vm_config", { vmid: 102, config: { memory: 32768, tags: "docker;prod;big" } }],
+  ["set_container_config", { vmid: 203, config: { memory: 4096 } }],
+  ["start_vm", { vmid: 105 }],
+  ["reboot_vm", { vmid: 105 }],
+  ["shutdown_vm", { vmid: 105 }],
+  ["stop_vm", { vmid: 105 }],
+  ["start_container", { vmid: 203 }],
+  ["reboot_container", { vmid: 203 }],
+  ["shutdown_container", { vmid: 203 }],
+  ["stop_container", { vmid: 203 }],
+];
+
+Deno.test("one whole answer of every tool", async (t) => {
+  // The clock stands still, so that figures, UPIDs and times repeat.
+  const now = Date.UTC(2026, 10, 22, 12);
+  const simulator = createSimulator({ pace: 0, clock: { now: () => now }, state: demoCluster(now) });
+  const send = connect(simulatorTransport(simulator, `PVEAPIToken=${demoToken.id}=${demoToken.secret}`));
+  const onBug = (error: unknown) => {
+    throw error;
+  };
+  const dispatch = createDispatch({ tools, pve: createClient(send), settings: { readOnly: false }, onBug });
+  const { signal } = new AbortController();
+  for (const [name, args] of calls) {
+    const tool = tools.find((tool) => tool.name === name);
+    if (tool === undefined) throw new Error(`No tool ${name}`);
+    const { content, structuredContent } = await dispatch.call(tool, args, { signal, progress: undefined });
+    await t.step(name, async (step) => {
+      await step.assertSnapshot({ text: content.map(({ text }) => text.split("\n")).flat(), structuredContent });
+    });
+  }
+  const called = new Set(calls.map(([name]) => name));
+  const missing = tools.filter((tool) => !called.has(tool.name));
+  if (missing.length > 0) throw new Error(`No answer of ${missing.map((tool) => tool.name).join(", ")}`);
+});
