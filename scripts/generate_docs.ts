@@ -62,11 +62,17 @@ function firstSentence(description: string): string {
   return /^.*?[.!?](?=\s|$)/s.exec(description)?.[0] ?? description;
 }
 
-/** The names of the parameters in their order, those that may be left out in brackets. */
+/** Tools that take more parameters than this are cut: `tools --json` lists all. */
+const MOST_PARAMETERS = 10;
+
+/** The names of the parameters, required ones first, optional ones in brackets, cut where there are many. */
 function parameters(input: Tool["input"]): string {
   const schema = z.toJSONSchema(input, { io: "input" });
-  return Object.keys(schema.properties ?? {}).map((name) => schema.required?.includes(name) ? name : `[${name}]`)
-    .join(", ");
+  const names = Object.keys(schema.properties ?? {});
+  const required = names.filter((name) => schema.required?.includes(name));
+  const shown = [...required, ...names.filter((name) => !required.includes(name)).map((name) => `[${name}]`)];
+  const more = shown.length - MOST_PARAMETERS;
+  return more > 1 ? `${shown.slice(0, MOST_PARAMETERS).join(", ")} and ${more} more` : shown.join(", ");
 }
 
 /** Columns are padded as `deno fmt` would, so that formatting the file changes nothing. */

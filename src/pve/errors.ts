@@ -69,7 +69,7 @@ function forbidden(what: string, reason: string): Finding {
   const [first] = privileges;
   const role = roles.find(([privilege]) => first !== undefined && privilege.test(first))?.[1] ?? "ROLE";
   const privilege = first === undefined
-    ? "the privilege that the tool's description names"
+    ? "the missing privilege"
     : privileges.length === 1
     ? first
     : `one of ${privileges.join(", ")}`;

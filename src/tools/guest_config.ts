@@ -125,9 +125,9 @@ export const setVmConfig = defineTool({
   ],
   privileges: [
     ...privileges,
-    { path: "/vms/{vmid}", any: ["VM.Config.HWType"], when: "for scsihw, cpu, machine, vga" },
-    { path: "/vms/{vmid}", any: ["VM.Config.CDROM"], when: "for iso" },
-    { path: "/vms/{vmid}", any: ["VM.Config.Cloudinit", "VM.Config.Network"], when: "for cloud-init settings" },
+    { path: "/vms/{vmid}", any: ["VM.Config.HWType"], when: "for scsihw, machine, vga" },
+    { path: "/vms/{vmid}", any: ["VM.Config.CDROM"], when: "for iso and cloudinit" },
+    { path: "/vms/{vmid}", any: ["VM.Config.Cloudinit"], when: "for cloud-init settings" },
   ],
   async run(input, { pve, signal }) {
     needSomething(input.config);

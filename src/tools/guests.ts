@@ -77,6 +77,9 @@ export const guestLists = lists.map((list) =>
         );
       } else if (matching.length === 0) {
         notes.push(`None of the ${all.length} ${list.plural} matches${nodesOf(all, input.node)}`);
+        if (input.pool !== undefined && all.every((row) => row.pool === undefined)) {
+          notes.push("PVE names no guest's pool: the token may lack Pool.Audit on /pool");
+        }
       }
       return {
         guests: page.map(({ guest, row }) => ({
