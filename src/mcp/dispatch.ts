@@ -59,23 +59,12 @@ export function createDispatch({ tools, pve, settings, onBug, onDone }: Dispatch
           return failure(new PveError("The call was cancelled", { kind: "cancelled" }));
         }
         if (!isExpected(error)) onBug(error);
-        return failure(namingPrivileges(tool, error));
+        return failure(withPrivileges(tool, error));
       } finally {
         onDone?.(tool.name);
       }
     },
   };
-}
-
-/** PVE does not always say which privilege was missing (captured 118): then the tool's own list has to do. */
-function namingPrivileges(tool: Tool, error: unknown): unknown {
-  if (!(error instanceof PveError) || error.details.kind !== "forbidden" || tool.privileges.length === 0) return error;
-  if (/, [\w.|]+\)/.test(error.details.reason ?? "")) return error;
-  const needed = tool.privileges.map(({ path, any, when }) =>
-    `${any.join(" or ")} on ${path}${when === undefined ? "" : ` (${when})`}`
-  );
-  const remedy = `${tool.name} needs ${needed.join("; ")}. ${error.details.remedy ?? ""}`.trim();
-  return new PveError(error.message, { ...error.details, remedy });
 }
 
 /** PVE often says only that a permission check failed: then what the tool needs is all there is to tell. */
