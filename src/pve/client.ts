@@ -48,13 +48,18 @@ export function createClient(send: Send): PveClient {
       return decode(data, shapes[call]);
     } catch (error) {
       if (!(error instanceof SyntaxError) && !(error instanceof DecodeError)) throw error;
+      // A proxy's login page is no answer of PVE's: say so.
+      if (!(error instanceof DecodeError) && /html/i.test(answer.contentType)) throw answerError(answer, call, params);
+      const wrong = error instanceof DecodeError ? error.message : "it is not JSON";
+      const write = !call.startsWith("GET ");
       throw new PveError(
-        `Cannot read the answer to ${call}: ${error instanceof DecodeError ? error.message : "it is not JSON"}`,
+        `Cannot read the answer to ${call}: ${wrong}${write ? "; PVE may still have carried it out" : ""}`,
         {
           kind: "unreadable",
           status: answer.status,
           call,
-          remedy: "Check that PROXMOX_HOST and PROXMOX_PORT name the PVE API itself, not a proxy or another service",
+          remedy: (write ? "Look at the state and the tasks before repeating it. " : "") +
+            "Check that PROXMOX_HOST and PROXMOX_PORT name the PVE API itself, not a proxy or another service",
         },
         { cause: error },
       );

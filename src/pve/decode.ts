@@ -86,5 +86,6 @@ function shapeOf(
 function kindOf(value: unknown): string {
   if (value === null) return "null";
   if (value === undefined) return "missing";
-  return Array.isArray(value) ? "a list" : `a ${typeof value}`;
+  if (typeof value === "object") return Array.isArray(value) ? "a list" : "an object";
+  return `a ${typeof value}`;
 }

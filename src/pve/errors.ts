@@ -152,7 +152,8 @@ function find(answer: Answer, what: string, reason: string, fields: Readonly<Rec
       remedy: notPve,
     };
   }
-  if (/html/i.test(answer.contentType) || status === 200) {
+  // PVE never answers with 404 or 407: a web server or a proxy does.
+  if (/html/i.test(answer.contentType) || [200, 404, 407].includes(status)) {
     return {
       kind: "unreadable",
       message: `${what} was answered with a page (${status}, ${answer.contentType || "no content type"}), not by PVE`,

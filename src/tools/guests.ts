@@ -76,7 +76,11 @@ export const guestLists = lists.map((list) =>
           "No guest is visible to this token: it may lack VM.Audit on /vms (privilege-separated tokens need their own ACL)",
         );
       } else if (matching.length === 0) {
-        notes.push(`None of the ${all.length} ${list.plural} matches${nodesOf(all, input.node)}`);
+        notes.push(
+          all.length === 0
+            ? `There are no ${list.plural} that this token may see`
+            : `None of the ${all.length} ${list.plural} matches${nodesOf(all, input.node)}`,
+        );
         if (input.pool !== undefined && all.every((row) => row.pool === undefined)) {
           notes.push("PVE names no guest's pool: the token may lack Pool.Audit on /pool");
         }
