@@ -26,6 +26,8 @@ export interface ToolContext<in C extends Call = Call> {
   readonly progress: ((message: string, ratio?: number) => void) | undefined;
   /** What creating calls have started in this process, so that a repeated call does not start a second task. */
   readonly started: Map<string, Promise<StartedTask>>;
+  /** The numbers that creating calls of this process are just asking PVE for. */
+  readonly claimed: Set<number>;
 }
 
 /** A task that a creating call has started. */

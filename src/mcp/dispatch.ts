@@ -35,13 +35,14 @@ export interface Dispatch {
 
 export function createDispatch({ tools, pve, settings, onBug, onDone }: DispatchOptions): Dispatch {
   const started = new Map<string, Promise<StartedTask>>();
+  const claimed = new Set<number>();
 
   async function run(tool: Tool, args: unknown, options: CallOptions): Promise<CallResult> {
     const input = parse(tool, args);
     const decision = decide(tool, settings);
     if (!decision.allowed) throw new Refusal(`Refused: ${decision.reason}`, decision.remedy);
     const { signal, progress } = options;
-    const answer = await tool.run(input, { pve: narrow(pve, tool.calls), signal, progress, started });
+    const answer = await tool.run(input, { pve: narrow(pve, tool.calls), signal, progress, started, claimed });
     const checked = tool.output.safeParse(answer);
     if (!checked.success) {
       throw new Error(`The answer of ${tool.name} does not fit its schema: ${checked.error.message}`);

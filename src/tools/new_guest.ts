@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { PveError, Refusal } from "../errors.ts";
 import type { GuestKind } from "../pve/guests.ts";
-import type { ToolContext } from "../tool.ts";
+import type { StartedTask, ToolContext } from "../tool.ts";
 import * as params from "./params.ts";
 import { freeVmid, skippedNotes, vmidCalls } from "./vmids.ts";
 import { callKey, runningNote, settle, startOnce, taskCalls, type Waiting } from "./waiting.ts";
@@ -20,10 +20,11 @@ export const newGuest = z.object({
 });
 
 /** How often another client may take the number first. */
-const MOST_RACES = 3;
+const MOST_RACES = 5;
 
+/** Whether the number, free a moment ago, is no more: another client has it, or its guest is just being made. */
 function isTaken(error: unknown): boolean {
-  if (error instanceof Refusal) return /^Refused vmid \d+: the /.test(error.message);
+  if (error instanceof Refusal) return /^Refused vmid \d+:/.test(error.message);
   return error instanceof PveError && error.details.kind === "conflict" &&
     /already (?:exists|used)/.test(error.message);
 }
@@ -42,27 +43,22 @@ export async function createWithVmid(
   send: (vmid: number) => Promise<{ node: string; upid: string }>,
 ): Promise<z.output<typeof newGuest>> {
   const notes: string[] = place.note === undefined ? [] : [place.note];
-  const { task, repeated } = await startOnce(context, callKey(tool, input), async () => {
+  const key = callKey(tool, input);
+  const { task, repeated } = await startOnce(context, key, async () => {
     if (vmid !== undefined) return { vmid, ...await send(vmid) };
-    const lost = new Set<number>();
-    while (true) {
-      const free = await freeVmid(context.pve, { signal: context.signal }, lost);
-      try {
-        const started = { vmid: free.vmid, ...await send(free.vmid) };
-        notes.push(...skippedNotes(free));
-        return started;
-      } catch (error) {
-        lost.add(free.vmid);
-        if (!isTaken(error) || lost.size >= MOST_RACES) throw error;
-      }
-    }
+    return await withFreeVmid(context, notes, send);
   });
   if (repeated) {
     notes.push(
       "An earlier call with the same arguments started this task, which still runs: nothing was started again",
     );
   }
-  const outcome = await settle(context, task.upid, input);
+  const outcome = await settle(context, task.upid, input).catch((error: unknown) => {
+    // A task that failed may be tried again; one whose waiting was cancelled goes on.
+    if (error instanceof PveError && error.details.kind === "task") context.started.delete(key);
+    throw error;
+  });
+  if (outcome.state !== "running") context.started.delete(key);
   notes.push(...runningNote(outcome, `${kind}_status`));
   const name = input.name ?? input.hostname;
   return {
@@ -72,4 +68,30 @@ export async function createWithVmid(
     ...outcome,
     ...(notes.length > 0 ? { notes } : {}),
   };
+}
+
+/** Finds a number and makes the guest; numbers that other calls of this process are just using are passed over. */
+async function withFreeVmid(
+  context: ToolContext<NewGuestCall>,
+  notes: string[],
+  send: (vmid: number) => Promise<{ node: string; upid: string }>,
+): Promise<StartedTask> {
+  const { pve, signal, claimed } = context;
+  const lost = new Set<number>();
+  while (true) {
+    const free = await freeVmid(pve, { signal }, claimed.union(lost));
+    // Another call may have claimed it while this one was asking.
+    if (claimed.has(free.vmid)) continue;
+    claimed.add(free.vmid);
+    try {
+      const started = { vmid: free.vmid, ...await send(free.vmid) };
+      notes.push(...skippedNotes(free));
+      return started;
+    } catch (error) {
+      lost.add(free.vmid);
+      if (!isTaken(error) || lost.size >= MOST_RACES) throw error;
+    } finally {
+      claimed.delete(free.vmid);
+    }
+  }
 }

@@ -14,7 +14,7 @@ Deno.test("toolsTable shows parameters, optional ones in brackets, and the first
     [
       "| Tool       | Tier      | Parameters           | What it does        |",
       "| ---------- | --------- | -------------------- | ------------------- |",
-      "| `clone_vm` | provision | [node], vmid, [full] | Clones 10.5 GiB\\|s. |",
+      "| `clone_vm` | provision | vmid, [node], [full] | Clones 10.5 GiB\\|s. |",
     ].join("\n"),
   );
 });
