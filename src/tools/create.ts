@@ -27,6 +27,8 @@ export const createVm = defineTool({
   input: z.strictObject({
     node: params.node.optional().describe("Left out: the node with most free memory that has the storages"),
     vmid: params.newVmid.optional(),
+    storage: params.storage.optional().describe("Gives it a disk scsi0 of disk_size on this storage"),
+    disk_size: z.int().min(1).max(100_000).default(32).describe("GiB"),
     ...options.vmOptions,
     cores: options.vmOptions.cores.unwrap().default(1),
     memory: options.vmOptions.memory.unwrap().default(512),
@@ -34,8 +36,6 @@ export const createVm = defineTool({
     net0: z.string().max(300).default("virtio,bridge=vmbr0").describe("Network device; none: no network"),
     scsihw: options.vmOptions.scsihw.unwrap().default("virtio-scsi-single"),
     agent: options.vmOptions.agent.unwrap().default(true),
-    storage: params.storage.optional().describe("Gives it a disk scsi0 of disk_size on this storage"),
-    disk_size: z.int().min(1).max(100_000).default(32).describe("GiB"),
     pool,
     start,
     ...params.waiting,

@@ -6,21 +6,21 @@ const like = (slot: string) => text(300, `Like ${slot}`).optional();
 
 const shared = {
   cores: z.int().min(1).max(1024).describe("CPU cores").optional(),
+  memory: z.int().min(16).max(16_777_216).describe("MiB").optional(),
+  tags: text(1024, "Joined by ;, as in web;prod; replaces the present ones").optional(),
+  description: text(8192, "Notes shown in PVE").optional(),
+  onboot: z.boolean().describe("Start with the node").optional(),
+  startup: text(100, "As in order=2,up=30").optional(),
   cpulimit: z.number().min(0).max(1024).describe("CPU time in cores at most, 0: no limit").optional(),
   cpuunits: z.int().min(1).max(262_144).describe("Weight against other guests").optional(),
-  memory: z.int().min(16).max(16_777_216).describe("MiB").optional(),
-  onboot: z.boolean().describe("Start with the node").optional(),
-  description: text(8192, "Notes shown in PVE").optional(),
-  tags: text(1024, "Joined by ;, as in web;prod; replaces the present ones").optional(),
-  startup: text(100, "As in order=2,up=30").optional(),
   nameserver: text(512, "DNS servers, separated by blanks").optional(),
   searchdomain: text(255, "DNS search domain").optional(),
 };
 
 /** Settings of a VM that may be given at creation and changed later. */
 export const vmOptions = {
-  ...shared,
   name: text(255, "DNS name").optional(),
+  ...shared,
   sockets: z.int().min(1).max(64).describe("CPU sockets").optional(),
   vcpus: z.int().min(1).max(1024).describe("Hot-plugged vCPUs").optional(),
   cpu: text(255, "CPU type, as in host or x86-64-v2-AES").optional(),
@@ -89,8 +89,8 @@ export const vmOptions = {
 
 /** Settings of a container that may be given at creation and changed later. */
 export const containerOptions = {
-  ...shared,
   hostname: text(255, "DNS name").optional(),
+  ...shared,
   swap: z.int().min(0).max(16_777_216).describe("MiB").optional(),
   timezone: text(64, "As in Europe/Vienna, or host").optional(),
   features: text(100, "As in nesting=1").optional(),
