@@ -100,7 +100,7 @@ const clone = {
 
 const none = {};
 
-export const catalogue = {
+const requests = {
   "GET /version": { params: none },
   "GET /nodes": { params: none },
   "GET /nodes/{node}/status": { params: none },
@@ -186,6 +186,18 @@ export const catalogue = {
     check: "container-config",
   },
 } as const satisfies Readonly<Record<`${Method} /${string}`, Entry>>;
+
+/** Freezes a value and everything in it. */
+function frozen<T>(value: T): T {
+  if (typeof value === "object" && value !== null) {
+    Object.freeze(value);
+    Object.values(value).forEach(frozen);
+  }
+  return value;
+}
+
+/** Nothing can add a request or a parameter while the program runs. */
+export const catalogue = frozen(requests);
 
 /** The key of a request, as in "GET /nodes". */
 export type Call = keyof typeof catalogue;

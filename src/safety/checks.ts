@@ -168,12 +168,27 @@ const freeVmid: Check = async (_call, given, pve, options) => {
   return {};
 };
 
-const checks: Readonly<Record<CheckName, Check>> = {
-  "pending": pending,
-  "vm-config": configuration,
-  "container-config": configuration,
-  "free-vmid": freeVmid,
-};
+const configurationSays =
+  "refused while a disk's deletion or replacement is pending, or when it names a disk slot in use (a CD-ROM may change " +
+  "to another ISO image or none); PVE refuses it when the configuration has changed since it was read";
+
+const checks: Readonly<Record<CheckName, { readonly says: string; readonly run: Check }>> = Object.freeze({
+  "pending": Object.freeze({
+    says: "refused while a disk's deletion or replacement is pending, as PVE would apply it",
+    run: pending,
+  }),
+  "vm-config": Object.freeze({ says: configurationSays, run: configuration }),
+  "container-config": Object.freeze({ says: configurationSays, run: configuration }),
+  "free-vmid": Object.freeze({
+    says: "the new vmid must belong to no guest, and no volume or backup of an earlier guest may be left under it",
+    run: freeVmid,
+  }),
+});
+
+/** What a check refuses, in words. */
+export function wordsOf(name: CheckName): string {
+  return checks[name].says;
+}
 
 /**
  * Runs the check that a catalogue entry names.
@@ -188,5 +203,5 @@ export function runCheck(
   pve: PveClient<CheckCall>,
   options: SendOptions,
 ): Promise<Added> {
-  return checks[name](call, given, pve, options);
+  return checks[name].run(call, given, pve, options);
 }

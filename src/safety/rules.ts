@@ -4,11 +4,21 @@ import { Refusal } from "../errors.ts";
 /** What a tool may hand to the client as a parameter. */
 export type Scalar = string | number | boolean;
 
-/**
- * Parses one value and returns the text that goes over the wire.
- * @throws {Refusal} naming the parameter, the value and what is allowed
- */
-export type Rule = (value: Scalar, name: string) => string;
+/** Judges one value, and says in words what it accepts. */
+export interface Rule {
+  /**
+   * Parses one value and returns the text that goes over the wire.
+   * @throws {Refusal} naming the parameter, the value and what is allowed
+   */
+  (value: Scalar, name: string): string;
+  /** What the value may be, as part of a sentence. */
+  readonly says: string;
+}
+
+/** A rule that nobody can change any more. */
+export function rule(says: string, judge: (value: Scalar, name: string) => string): Rule {
+  return Object.freeze(Object.assign((value: Scalar, name: string) => judge(value, name), { says }));
+}
 
 /** Refuses a value: `Refused net0="…": why`. The value is cut, as it may be anything a model wrote. */
 export function refuse(name: string, value: unknown, why: string): never {
@@ -18,82 +28,85 @@ export function refuse(name: string, value: unknown, why: string): never {
 }
 
 /** A boolean; PVE's form encoding knows 0 and 1 only (captured 145–147). */
-export const flag: Rule = (value, name) => {
+export const flag: Rule = rule("true or false", (value, name) => {
   if (value === true || value === 1 || value === "1") return "1";
   if (value === false || value === 0 || value === "0") return "0";
   return refuse(name, value, "it must be true or false");
-};
+});
 
 /** Exactly this value and no other. */
 export function only(expected: string): Rule {
-  return (value, name) => {
+  return rule(`only ${expected}`, (value, name) => {
     const text = value === true ? "1" : value === false ? "0" : String(value);
     return text === expected ? text : refuse(name, value, `only ${expected} is allowed`);
-  };
+  });
 }
 
 /** An integer in a range. Text counts only in plain decimal digits, never "1e2" or " 5". */
 export function integer(minimum: number, maximum: number): Rule {
-  return (value, name) => {
+  return rule(`a whole number from ${minimum} to ${maximum}`, (value, name) => {
     const number = typeof value === "string" && /^-?\d{1,15}$/.test(value) ? Number(value) : value;
     if (typeof number !== "number" || !Number.isInteger(number) || number < minimum || number > maximum) {
       return refuse(name, value, `it must be an integer from ${minimum} to ${maximum}`);
     }
     return String(number);
-  };
+  });
 }
 
 /** A decimal number in a range, without an exponent. */
 export function decimal(minimum: number, maximum: number): Rule {
-  return (value, name) => {
+  return rule(`a number from ${minimum} to ${maximum}`, (value, name) => {
     const number = typeof value === "string" && /^\d{1,9}(\.\d{1,6})?$/.test(value) ? Number(value) : value;
     if (typeof number !== "number" || !(number >= minimum && number <= maximum)) {
       return refuse(name, value, `it must be a number from ${minimum} to ${maximum}`);
     }
     return String(number);
-  };
+  });
 }
 
 export function oneOf(...allowed: readonly string[]): Rule {
-  return (value, name) =>
-    typeof value === "string" && allowed.includes(value)
-      ? value
-      : refuse(name, value, `it must be one of ${allowed.join(", ")}`);
+  return rule(
+    allowed.join(", ").replace(/, (?=[^,]*$)/, " or "),
+    (value, name) =>
+      typeof value === "string" && allowed.includes(value)
+        ? value
+        : refuse(name, value, `it must be one of ${allowed.join(", ")}`),
+  );
 }
 
 /** Text that matches a whole pattern; `what` says in words what the pattern accepts. */
 export function matching(pattern: RegExp, what: string, maximum = 255): Rule {
   const whole = new RegExp(`^(?:${pattern.source})$`, pattern.flags);
-  return (value, name) => {
+  return rule(what, (value, name) => {
     const text = typeof value === "number" ? String(value) : value;
     return typeof text === "string" && text.length <= maximum && whole.test(text)
       ? text
       : refuse(name, value, `it must be ${what}`);
-  };
+  });
 }
 
 /** Free text in at most `maximum` characters; no control characters but newline and tab. */
 export function text(maximum: number): Rule {
-  return (value, name) => {
+  return rule(`text of at most ${maximum} characters`, (value, name) => {
     if (typeof value !== "string") return refuse(name, value, "it must be text");
     if (value.length > maximum) return refuse(name, value, `it has more than ${maximum} characters`);
     // deno-lint-ignore no-control-regex
     if (/[\u0000-\u0008\u000b-\u001f\u007f]/.test(value)) return refuse(name, value, "it holds control characters");
     if (!value.isWellFormed()) return refuse(name, value, "it is not valid Unicode");
     return value;
-  };
+  });
 }
 
 /** A secret: one line of text that never appears in the message of a refusal. */
 export function secret(minimum: number, maximum: number): Rule {
-  return (value, name) => {
+  return rule(`a secret: one line of ${minimum} to ${maximum} characters`, (value, name) => {
     // deno-lint-ignore no-control-regex
     const oneLine = typeof value === "string" && !/[\u0000-\u001f]/.test(value);
     if (!oneLine || value.length < minimum || value.length > maximum) {
       throw new Refusal(`Refused ${name}: it must be one line of ${minimum} to ${maximum} characters`);
     }
     return value;
-  };
+  });
 }
 
 /** A property string of PVE (`virtio,bridge=vmbr0`): parsed into sub-keys, each judged by its own rule, and rebuilt. */
@@ -156,5 +169,23 @@ export function buildProperties(found: ReadonlyMap<string, string>, first?: stri
 }
 
 export function properties(format: PropertyFormat): Rule {
-  return (value, name) => buildProperties(parseProperties(value, name, format), format.first);
+  return rule(
+    sayProperties(format),
+    (value, name) => buildProperties(parseProperties(value, name, format), format.first),
+  );
+}
+
+/** What a property string may be, in words: the first value, then the sub-keys; those that are true or false stand alone. */
+export function sayProperties({ first, keys, required = [], added = {} }: PropertyFormat): string {
+  const leading = first === undefined ? undefined : keys[first]?.says;
+  const others = Object.entries(keys).filter(([key]) => key !== first).map(([key, { says }]) => {
+    const notes = [
+      ...says === flag.says ? [] : [says],
+      ...required.includes(key) ? ["required"] : [],
+      ...Object.hasOwn(added, key) ? ["always sent"] : [],
+    ];
+    return notes.length === 0 ? key : `${key} (${notes.join("; ")})`;
+  });
+  if (others.length === 0) return leading ?? "nothing";
+  return leading === undefined ? `of ${others.join(", ")}` : `${leading}; with ${others.join(", ")}`;
 }

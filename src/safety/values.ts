@@ -12,6 +12,8 @@ import {
   type PropertyFormat,
   refuse,
   type Rule,
+  rule,
+  sayProperties,
 } from "./rules.ts";
 
 const STORAGE = "[A-Za-z][A-Za-z0-9._-]{0,98}[A-Za-z0-9]";
@@ -94,15 +96,18 @@ const cdrom: Rule = properties({
   },
   required: ["file", "media"],
 });
-const cloudInitDrive = matching(new RegExp(`${STORAGE}:cloudinit`), "STORAGE:cloudinit");
+const cloudInitDrive = matching(new RegExp(`${STORAGE}:cloudinit`), "STORAGE:cloudinit, a new cloud-init drive");
 
 /** What may stand on a disk slot: a new disk, a CD-ROM, a cloud-init drive. */
-export const driveSlot: Rule = (value, name) => {
-  const source = String(value);
-  if (/(?:^|,)media=/.test(source)) return cdrom(value, name);
-  if (source.endsWith(":cloudinit")) return cloudInitDrive(value, name);
-  return newDisk(value, name);
-};
+export const driveSlot: Rule = rule(
+  `${newDisk.says}. Or a CD-ROM: ${cdrom.says}. Or ${cloudInitDrive.says}`,
+  (value, name) => {
+    const source = String(value);
+    if (/(?:^|,)media=/.test(source)) return cdrom(value, name);
+    if (source.endsWith(":cloudinit")) return cloudInitDrive(value, name);
+    return newDisk(value, name);
+  },
+);
 
 export const efiDisk: Rule = properties({
   first: "file",
@@ -155,7 +160,7 @@ const vmNetworkFormat: PropertyFormat = {
 };
 
 /** A VM's network device. `virtio=MAC` is read as PVE reads it and sent as `virtio=MAC`. */
-export const vmNetwork: Rule = (value, name) => {
+export const vmNetwork: Rule = rule(sayProperties(vmNetworkFormat), (value, name) => {
   const source = String(value);
   const alias = new RegExp(`^(${NETWORK_MODELS.join("|")})=(${MAC})(,|$)`).exec(source);
   if (alias !== null && /,macaddr=/.test(source)) return refuse(name, value, "the MAC address stands in it twice");
@@ -164,7 +169,7 @@ export const vmNetwork: Rule = (value, name) => {
     : `${alias[1]},macaddr=${alias[2]}${source.slice(alias[0].length - (alias[3] ?? "").length)}`;
   const found = parseProperties(plain, name, vmNetworkFormat);
   return buildProperties(found, "model");
-};
+});
 
 export const containerNetwork: Rule = properties({
   keys: {
@@ -229,7 +234,7 @@ export const containerTemplate = matching(
 );
 
 /** SSH public keys, one per line, as `authorized_keys` has them; private keys do not match. */
-export const publicKeys: Rule = (value, name) => {
+export const publicKeys: Rule = rule("SSH public keys, one a line", (value, name) => {
   if (typeof value !== "string" || value.length > 16_384) {
     return refuse(name, "…", "it must be public keys, one a line");
   }
@@ -243,11 +248,14 @@ export const publicKeys: Rule = (value, name) => {
   }
   if (lines.length === 0) return refuse(name, value, "it holds no public key");
   return `${lines.join("\n")}\n`;
-};
+});
 
 /** The same keys as `sshkeys` wants them: URL-encoded inside the value (captured 464, 465). */
-export const encodedPublicKeys: Rule = (value, name) =>
-  encodeURIComponent(publicKeys(value, name)).replace(
-    /[!'()*]/g,
-    (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
-  );
+export const encodedPublicKeys: Rule = rule(
+  publicKeys.says,
+  (value, name) =>
+    encodeURIComponent(publicKeys(value, name)).replace(
+      /[!'()*]/g,
+      (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
+    ),
+);
