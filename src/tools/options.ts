@@ -4,6 +4,16 @@ import { z } from "zod";
 const text = (maximum: number, description: string) => z.string().max(maximum).describe(description);
 const like = (slot: string) => text(300, `Like ${slot}`).optional();
 
+const furtherNetworks = {
+  net1: like("net0"),
+  net2: like("net0"),
+  net3: like("net0"),
+  net4: like("net0"),
+  net5: like("net0"),
+  net6: like("net0"),
+  net7: like("net0"),
+};
+
 const shared = {
   cores: z.int().min(1).max(1024).describe("CPU cores").optional(),
   memory: z.int().min(16).max(16_777_216).describe("MiB").optional(),
@@ -60,13 +70,7 @@ export const vmOptions = {
   ipconfig2: like("ipconfig0"),
   ipconfig3: like("ipconfig0"),
   net0: text(300, "As in virtio,bridge=vmbr0,tag=20; a change keeps MAC address and firewall flag").optional(),
-  net1: like("net0"),
-  net2: like("net0"),
-  net3: like("net0"),
-  net4: like("net0"),
-  net5: like("net0"),
-  net6: like("net0"),
-  net7: like("net0"),
+  ...furtherNetworks,
   scsi0: text(300, "New disk STORAGE:GiB, as in local-lvm:32; only free slots").optional(),
   scsi1: like("scsi0"),
   scsi2: like("scsi0"),
@@ -98,13 +102,7 @@ export const containerOptions = {
     300,
     "As in name=eth0,bridge=vmbr0,ip=dhcp or …,ip=192.0.2.10/24,gw=192.0.2.1; a change keeps MAC address and firewall flag",
   ).optional(),
-  net1: like("net0"),
-  net2: like("net0"),
-  net3: like("net0"),
-  net4: like("net0"),
-  net5: like("net0"),
-  net6: like("net0"),
-  net7: like("net0"),
+  ...furtherNetworks,
   mp0: text(300, "New mount point, as in local-lvm:8,mp=/srv/data; only free slots").optional(),
   mp1: like("mp0"),
   mp2: like("mp0"),
