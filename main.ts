@@ -17,6 +17,9 @@ async function main(): Promise<number | undefined> {
     case "tools":
       (await import("./src/cli/tools.ts")).toolsCommand(command);
       return 0;
+    case "guarantee":
+      (await import("./src/cli/guarantee.ts")).guaranteeCommand(command);
+      return 0;
     case "demo":
       return await (await import("./src/cli/demo.ts")).demoCommand(command);
     case "simulate":

@@ -1,8 +1,11 @@
-/** Writes what the declarations already say into README.md and .env.example; with --check it only compares. */
+/** Writes what the declarations already say into README.md, .env.example and docs/guarantee.md; with --check it only compares. */
 import { z } from "zod";
 import { settingRows } from "../src/config/settings.ts";
 import type { SettingRow } from "../src/config/settings.ts";
 import type { Tool } from "../src/tool.ts";
+import { guarantee } from "../src/safety/guarantee.ts";
+import { guaranteeDocument } from "./generate_guarantee.ts";
+import { markdownTable } from "./markdown.ts";
 
 /** What the table of tools is made from. */
 export type ToolRow = Pick<Tool, "name" | "description" | "tier" | "input">;
@@ -75,18 +78,6 @@ function parameters(input: Tool["input"]): string {
   return more > 1 ? `${shown.slice(0, MOST_PARAMETERS).join(", ")} and ${more} more` : shown.join(", ");
 }
 
-/** Columns are padded as `deno fmt` would, so that formatting the file changes nothing. */
-function markdownTable(header: readonly string[], body: readonly (readonly string[])[]): string {
-  const lines = [header, ...body].map((line) => line.map((cell) => cell.replace(/\s+/g, " ").replaceAll("|", "\\|")));
-  const widths = header.map((_, column) => Math.max(3, ...lines.map((line) => [...line[column] ?? ""].length)));
-  const drawn = lines.map((line) => `| ${widths.map((width, column) => pad(line[column] ?? "", width)).join(" | ")} |`);
-  return [drawn[0], `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`, ...drawn.slice(1)].join("\n");
-}
-
-function pad(text: string, width: number): string {
-  return text + " ".repeat(width - [...text].length);
-}
-
 async function main(): Promise<void> {
   // Loaded here, so that the functions above can be tested without all tools.
   const { tools } = await import("../src/tools/mod.ts");
@@ -98,6 +89,7 @@ async function main(): Promise<void> {
       toolsTable(tools),
     ),
     ".env.example": envExample(),
+    "docs/guarantee.md": guaranteeDocument(guarantee(tools)),
   };
   const lagging = Object.entries(wanted).filter(([path, text]) => read(path) !== text);
   if (!Deno.args.includes("--check")) {

@@ -34,6 +34,12 @@ const commands = [
     help: "Call one tool and print its answer",
   },
   { name: "tools", usage: "tools", flags: ["json"], help: "List the tools" },
+  {
+    name: "guarantee",
+    usage: "guarantee",
+    flags: ["json"],
+    help: "Show every request this program can send, what it refuses, and what it does not promise",
+  },
   { name: "simulate", usage: "simulate", flags: ["port"], help: "Serve a simulated PVE over HTTPS for other clients" },
   { name: "help", usage: "help", flags: [], help: "Show this help; the default on a terminal" },
 ] as const satisfies readonly {
@@ -62,6 +68,7 @@ export type Command =
     readonly trace: boolean;
   }
   | { readonly command: "tools"; readonly json: boolean }
+  | { readonly command: "guarantee"; readonly json: boolean }
   /** `port` is undefined where none was given. */
   | { readonly command: "simulate"; readonly port: number | undefined }
   | { readonly command: "help" }
@@ -105,6 +112,8 @@ export function parseArguments(args: readonly string[], stdinIsTerminal: boolean
       return { command: "call", ...parseCall(rest), demo, json, envFile, trace };
     case "tools":
       return { command: "tools", json };
+    case "guarantee":
+      return { command: "guarantee", json };
     case "simulate":
       return { command: "simulate", port: parsePortFlag(given.get("port")) };
     case "help":

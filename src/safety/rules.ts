@@ -44,7 +44,7 @@ export function only(expected: string): Rule {
 
 /** An integer in a range. Text counts only in plain decimal digits, never "1e2" or " 5". */
 export function integer(minimum: number, maximum: number): Rule {
-  return rule(`a whole number from ${minimum} to ${maximum}`, (value, name) => {
+  return rule(`${minimum} to ${maximum}`, (value, name) => {
     const number = typeof value === "string" && /^-?\d{1,15}$/.test(value) ? Number(value) : value;
     if (typeof number !== "number" || !Number.isInteger(number) || number < minimum || number > maximum) {
       return refuse(name, value, `it must be an integer from ${minimum} to ${maximum}`);
@@ -55,7 +55,7 @@ export function integer(minimum: number, maximum: number): Rule {
 
 /** A decimal number in a range, without an exponent. */
 export function decimal(minimum: number, maximum: number): Rule {
-  return rule(`a number from ${minimum} to ${maximum}`, (value, name) => {
+  return rule(`${minimum} to ${maximum}, with decimals`, (value, name) => {
     const number = typeof value === "string" && /^\d{1,9}(\.\d{1,6})?$/.test(value) ? Number(value) : value;
     if (typeof number !== "number" || !(number >= minimum && number <= maximum)) {
       return refuse(name, value, `it must be a number from ${minimum} to ${maximum}`);

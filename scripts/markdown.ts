@@ -1,0 +1,13 @@
+/** Draws tables in Markdown, as `deno fmt` would. */
+
+/** Columns are padded as `deno fmt` would, so that formatting the file changes nothing. */
+export function markdownTable(header: readonly string[], body: readonly (readonly string[])[]): string {
+  const lines = [header, ...body].map((line) => line.map((cell) => cell.replace(/\s+/g, " ").replaceAll("|", "\\|")));
+  const widths = header.map((_, column) => Math.max(3, ...lines.map((line) => [...line[column] ?? ""].length)));
+  const drawn = lines.map((line) => `| ${widths.map((width, column) => pad(line[column] ?? "", width)).join(" | ")} |`);
+  return [drawn[0], `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`, ...drawn.slice(1)].join("\n");
+}
+
+function pad(text: string, width: number): string {
+  return text + " ".repeat(width - [...text].length);
+}

@@ -1,0 +1,318 @@
+/** What PVE would take and this program never sends, each with its reason; refused_test.ts holds it against PVE's schema. */
+import type { Call } from "./catalogue.ts";
+
+/** Parameters that no request carries. */
+export interface RefusedParameters {
+  /** As in PVE's schema; `name[n]` stands for name0, name1, … */
+  readonly names: readonly string[];
+  /** Only in these calls; without it, in every call. */
+  readonly calls?: readonly Call[];
+  readonly why: string;
+}
+
+const START_VM = "POST /nodes/{node}/qemu/{vmid}/status/start";
+const STOP_VM = "POST /nodes/{node}/qemu/{vmid}/status/stop";
+const CREATE_VM = "POST /nodes/{node}/qemu";
+const CONTAINER_CONFIG = "PUT /nodes/{node}/lxc/{vmid}/config";
+
+export const refusedParameters: readonly RefusedParameters[] = [
+  { names: ["delete"], why: "It removes settings, detaches disks, and frees the volumes of unused ones" },
+  { names: ["force"], why: "It overwrites an existing guest, or frees a disk's volume at once" },
+  { names: ["revert"], why: "It throws away changes that somebody else has left pending" },
+  { names: ["unused[n]"], why: "It is PVE's list of detached volumes; what drops out of it is lost or freed" },
+  { names: ["protection"], why: "With 0 it lifts the guard against removing the guest and its disks" },
+  { names: ["skiplock", "lock"], why: "They go past, or forge, the lock of a running backup, migration or snapshot" },
+  {
+    names: ["archive", "restore", "live-restore", "ignore-unpack-errors", "unique"],
+    why: "They make a create the restore of a backup, which can replace a guest",
+  },
+  {
+    names: ["cdrom", "bootdisk"],
+    why: "They are old names for ide2 and for the boot order: a disk slot under another name escapes the state check",
+  },
+  { names: ["template"], why: "It turns a guest into a template, and there is no way back" },
+  { names: ["args", "hookscript"], why: "They run what they name on the host, as root" },
+  {
+    names: ["hostpci[n]", "usb[n]", "serial[n]", "parallel[n]", "dev[n]", "virtiofs[n]", "ivshmem", "rng0"],
+    why: "They hand devices, directories or memory of the host to a guest",
+  },
+  {
+    names: ["cicustom", "entrypoint", "env"],
+    why: "They replace what a guest runs when it starts",
+  },
+  {
+    names: ["rootfs"],
+    calls: [CONTAINER_CONFIG],
+    why: "A container's root file system is set once, when it is created",
+  },
+  {
+    names: ["unprivileged", "ostype"],
+    calls: [CONTAINER_CONFIG],
+    why: "They are set once, when the container is created",
+  },
+  {
+    names: ["forceStop", "overrule-shutdown"],
+    why: "They cut the power of a guest that is shutting down; stop does so, and says so",
+  },
+  {
+    names: [
+      "keepActive",
+      "migratedfrom",
+      "migration_network",
+      "migration_type",
+      "nets-host-mtu",
+      "stateuri",
+      "targetstorage",
+      "with-conntrack-state",
+      "force-cpu",
+      "vmstatestorage",
+      "migrate_downtime",
+      "migrate_speed",
+    ],
+    why: "They belong to PVE's own migrations and saved states",
+  },
+  { names: ["machine"], calls: [START_VM], why: "It belongs to PVE's own migrations and saved states" },
+  { names: ["timeout"], calls: [START_VM, STOP_VM], why: "It belongs to PVE's own migrations and saved states" },
+  { names: ["ha-managed"], why: "It hands the guest to the HA manager, which then starts, stops and moves it" },
+  { names: ["reboot", "watchdog", "freeze"], why: "They reset or halt a guest by themselves" },
+  {
+    names: ["storage"],
+    calls: [CREATE_VM],
+    why: "It says where a restore puts its disks; here each disk names its storage",
+  },
+  { names: ["import-working-storage", "bwlimit"], why: "They belong to importing and restoring" },
+  {
+    names: [
+      "acpi",
+      "affinity",
+      "allow-ksm",
+      "amd-sev",
+      "arch",
+      "audio0",
+      "autostart",
+      "cmode",
+      "console",
+      "debug",
+      "hotplug",
+      "hugepages",
+      "intel-tdx",
+      "keephugepages",
+      "keyboard",
+      "kvm",
+      "numa[n]",
+      "shares",
+      "smbios1",
+      "smp",
+      "spice_enhancements",
+      "startdate",
+      "tdf",
+      "tty",
+      "vmgenid",
+    ],
+    why: "Nothing offered needs them",
+  },
+  {
+    names: ["current", "snapshot", "enabled", "download"],
+    why: "Nothing offered needs them (they only choose what a read shows)",
+  },
+  {
+    names: ["full"],
+    calls: ["GET /nodes/{node}/qemu"],
+    why: "Nothing offered needs it (it only chooses what a read shows)",
+  },
+  {
+    names: ["format", "storage", "target"],
+    calls: ["GET /nodes/{node}/storage"],
+    why: "Nothing offered needs them (they only choose what a read shows)",
+  },
+];
+
+/** Values that an allowed parameter never carries. */
+export interface RefusedValues {
+  readonly what: string;
+  readonly why: string;
+  /** Requests that would carry them; each is refused as it stands, and only because of its first parameter. */
+  readonly examples: readonly { readonly call: Call; readonly name: string; readonly value: string }[];
+}
+
+const VM_CONFIG = "PUT /nodes/{node}/qemu/{vmid}/config";
+const CREATE_CONTAINER = "POST /nodes/{node}/lxc";
+const vm = (name: string, value: string) => ({ call: VM_CONFIG, name, value }) as const;
+const container = (name: string, value: string) => ({ call: CONTAINER_CONFIG, name, value }) as const;
+
+export const refusedValues: readonly RefusedValues[] = [
+  {
+    what: "an existing volume as a disk, mount point or CD-ROM",
+    why: "It may be another guest's, and two guests that write to one volume ruin it",
+    examples: [
+      vm("scsi1", "local-lvm:vm-100-disk-0"),
+      vm("virtio1", "local:100/vm-100-disk-0.qcow2"),
+      vm("scsi1", "file=local-lvm:vm-100-disk-0"),
+      vm("scsi1", "local-lvm:8,file=local-lvm:vm-100-disk-0"),
+      vm("ide2", "local-lvm:vm-100-disk-0,media=cdrom"),
+      vm("efidisk0", "local-lvm:vm-100-disk-1"),
+      vm("tpmstate0", "local-lvm:vm-100-disk-2"),
+      container("mp0", "local-lvm:subvol-200-disk-1,mp=/srv"),
+      container("mp0", "volume=local-lvm:subvol-200-disk-1,mp=/srv"),
+      { call: CREATE_CONTAINER, name: "rootfs", value: "local-lvm:subvol-200-disk-0" },
+    ],
+  },
+  {
+    what: "a path or device of the host as a disk, mount point (bind mount) or CD-ROM",
+    why: "It hands the host's disks and files to a guest",
+    examples: [
+      vm("scsi1", "/dev/sda"),
+      vm("ide2", "/dev/cdrom,media=cdrom"),
+      vm("ide2", "cdrom,media=cdrom"),
+      container("mp0", "/etc,mp=/srv"),
+      { call: CREATE_CONTAINER, name: "rootfs", value: "/srv/root" },
+    ],
+  },
+  {
+    what: "import-from in a disk",
+    why: "It copies whatever file or volume it names into a guest",
+    examples: [vm("scsi1", "local-lvm:0,import-from=local:100/vm-100-disk-0.qcow2")],
+  },
+  {
+    what: "backup=0, replicate=0, snapshot, cache=unsafe, werror, rerror",
+    why: "They take a disk out of backups, or make it forget what was written",
+    examples: [
+      vm("scsi1", "local-lvm:8,backup=0"),
+      vm("scsi1", "local-lvm:8,replicate=0"),
+      vm("scsi1", "local-lvm:8,snapshot=1"),
+      vm("scsi1", "local-lvm:8,cache=unsafe"),
+      vm("scsi1", "local-lvm:8,werror=ignore"),
+      vm("scsi1", "local-lvm:8,rerror=ignore"),
+      container("mp0", "local-lvm:8,mp=/srv,backup=0"),
+      container("mp0", "local-lvm:8,mp=/srv,replicate=0"),
+    ],
+  },
+  {
+    what: "a backup as ostemplate",
+    why: "PVE would restore it",
+    examples: [
+      { call: CREATE_CONTAINER, name: "ostemplate", value: "local:backup/vzdump-lxc-200-2026_01_01-00_00_00.tar.zst" },
+      { call: CREATE_CONTAINER, name: "ostemplate", value: "/var/lib/vz/dump/vzdump-lxc-200.tar.zst" },
+    ],
+  },
+  {
+    what: "a privileged container; features that mount or reach the host",
+    why: "Its root is close to root on the host",
+    examples: [
+      { call: CREATE_CONTAINER, name: "unprivileged", value: "0" },
+      container("features", "mount=nfs"),
+      container("features", "mknod=1"),
+      container("features", "force_rw_sys=1"),
+    ],
+  },
+  {
+    what: "a repeated, unknown or misspelt sub-key of a property string; a line break, ; or & in it",
+    why: "What is judged must be what PVE reads",
+    examples: [
+      vm("net0", "virtio,bridge=vmbr0,bridge=vmbr1"),
+      vm("net0", "virtio,bridge=vmbr0,script=/root/x"),
+      vm("net0", "virtio,bridge=vmbr0;delete=scsi0"),
+      vm("net0", "virtio,bridge=vmbr0\n&delete=scsi0"),
+    ],
+  },
+];
+
+/** Requests that are not in the catalogue at all. */
+export interface RefusedCalls {
+  readonly what: string;
+  readonly why: string;
+  /** As in PVE's documentation. */
+  readonly examples: readonly string[];
+}
+
+export const refusedCalls: readonly RefusedCalls[] = [
+  {
+    what: "every DELETE (with its purge, force and destroy-unreferenced-disks)",
+    why: "The program has no such method, not even as a type",
+    examples: [
+      "DELETE /nodes/{node}/qemu/{vmid}",
+      "DELETE /nodes/{node}/lxc/{vmid}",
+      "DELETE /nodes/{node}/storage/{storage}/content/{volume}",
+      "DELETE /nodes/{node}/storage/{storage}/prunebackups",
+      "DELETE /nodes/{node}/qemu/{vmid}/snapshot/{snapname}",
+    ],
+  },
+  {
+    what: "rolling back to, or making, a snapshot",
+    why: "A rollback throws away everything since",
+    examples: [
+      "POST /nodes/{node}/qemu/{vmid}/snapshot/{snapname}/rollback",
+      "POST /nodes/{node}/lxc/{vmid}/snapshot/{snapname}/rollback",
+      "POST /nodes/{node}/qemu/{vmid}/snapshot",
+    ],
+  },
+  {
+    what: "making backups (vzdump), backup jobs, retention, and lifting a backup's protection",
+    why: "With PVE's defaults a new backup prunes older ones",
+    examples: [
+      "POST /nodes/{node}/vzdump",
+      "POST /cluster/backup",
+      "PUT /storage/{storage}",
+      "PUT /nodes/{node}/storage/{storage}/content/{volume}",
+    ],
+  },
+  {
+    what: "unlinking, moving and resizing disks; uploads and downloads to a storage",
+    why: "They free, replace or fill volumes",
+    examples: [
+      "PUT /nodes/{node}/qemu/{vmid}/unlink",
+      "POST /nodes/{node}/qemu/{vmid}/move_disk",
+      "POST /nodes/{node}/lxc/{vmid}/move_volume",
+      "PUT /nodes/{node}/qemu/{vmid}/resize",
+      "POST /nodes/{node}/storage/{storage}/upload",
+      "POST /nodes/{node}/storage/{storage}/download-url",
+    ],
+  },
+  {
+    what: "the other way to write a VM's configuration (POST)",
+    why: "It does the same in the background; one way is enough to watch",
+    examples: ["POST /nodes/{node}/qemu/{vmid}/config"],
+  },
+  {
+    what: "migration, templates, hard reset, suspend and resume",
+    why: "Nothing offered needs them, and each can lose a disk's source, a way back, or unsaved work",
+    examples: [
+      "POST /nodes/{node}/qemu/{vmid}/migrate",
+      "POST /nodes/{node}/lxc/{vmid}/migrate",
+      "POST /nodes/{node}/qemu/{vmid}/template",
+      "POST /nodes/{node}/qemu/{vmid}/status/reset",
+      "POST /nodes/{node}/qemu/{vmid}/status/suspend",
+      "POST /nodes/{node}/qemu/{vmid}/status/resume",
+    ],
+  },
+  {
+    what: "the host and the cluster: disks, storages, network, packages, users, permissions, HA, firewall, Ceph",
+    why: "They belong to people",
+    examples: [
+      "PUT /nodes/{node}/disks/wipedisk",
+      "POST /nodes/{node}/status",
+      "POST /nodes/{node}/execute",
+      "POST /storage",
+      "PUT /access/acl",
+    ],
+  },
+  {
+    what: "commands, files and consoles of guests and nodes",
+    why: "What runs there can delete",
+    examples: [
+      "POST /nodes/{node}/qemu/{vmid}/agent/exec",
+      "POST /nodes/{node}/qemu/{vmid}/agent/file-write",
+      "POST /nodes/{node}/termproxy",
+    ],
+  },
+];
+
+/** What is not promised, as plainly as what is. */
+export const notPromised: readonly string[] = [
+  "stop_vm and stop_container cut the power: what the guest had not written is lost.",
+  "set_vm_config and set_container_config change values. The answer gives the old ones.",
+  "Starting a hibernated VM consumes its saved memory image: that is what resuming means. The answer says so.",
+  "A storage or thin pool that runs full can hurt every guest on it.",
+  "PVE's own scheduled jobs, and other people, act for themselves: before, between and after these requests.",
+  "The token could delete if it were used elsewhere: the promise is this program's, not the token's.",
+];

@@ -1,0 +1,72 @@
+/** The catalogue is what docs/guarantee.md shows to people, and nothing can change it while the program runs. */
+import assert from "node:assert/strict";
+import { guaranteeDocument } from "../../scripts/generate_guarantee.ts";
+import { guaranteeText } from "../../src/cli/guarantee.ts";
+import { catalogue } from "../../src/safety/catalogue.ts";
+import { entryOf, isCall } from "../../src/safety/gate.ts";
+import { guarantee, heldBy } from "../../src/safety/guarantee.ts";
+import { tools } from "../../src/tools/mod.ts";
+
+const calls = Object.keys(catalogue).filter(isCall);
+const facts = guarantee(tools);
+
+Deno.test("docs/guarantee.md is the catalogue as it stands", () => {
+  assert.equal(Deno.readTextFileSync("docs/guarantee.md"), guaranteeDocument(facts), "Run: deno task gen");
+});
+
+Deno.test("the guarantee shows every call, parameter and rule of the catalogue", () => {
+  const shown = [...facts.reads.map(({ call }) => call), ...facts.writes.flatMap(({ calls }) => calls)];
+  assert.deepEqual(shown.toSorted(), calls.toSorted());
+  for (const call of calls.filter((call) => !call.startsWith("GET "))) {
+    const row = facts.writes.find(({ calls }) => calls.includes(call));
+    const { params, required = [] } = entryOf(call);
+    assert.deepEqual([...row?.required ?? [], ...row?.optional ?? []].toSorted(), Object.keys(params).toSorted());
+    assert.deepEqual(row?.required, required);
+    for (const [name, { says }] of Object.entries(params)) {
+      assert.ok(
+        facts.parameters.some((row) => row.says === says && row.names.some((shown) => shown.split(" ")[0] === name)),
+        `${name} of ${call} is not shown`,
+      );
+    }
+  }
+  const text = guaranteeText(facts);
+  for (const line of text.split("\n")) assert.ok(line.length <= 120, line);
+  for (const line of facts.notPromised) assert.ok(text.replace(/\s+/g, " ").includes(line));
+});
+
+Deno.test("the tests that the guarantee names exist", () => {
+  for (const file of Object.values(heldBy)) assert.ok(Deno.statSync(file).isFile);
+});
+
+Deno.test("every write has a state check, and is never sent without what makes it safe", () => {
+  for (const call of calls) {
+    const { check, required = [], params } = entryOf(call);
+    if (call.startsWith("GET ")) continue;
+    assert.notEqual(check, undefined, call);
+    for (const name of required) assert.ok(Object.hasOwn(params, name));
+    if (call.startsWith("PUT ")) assert.ok(required.includes("digest"), call);
+    if (call.endsWith("/clone")) assert.ok(required.includes("newid"), call);
+    if (/\/(?:qemu|lxc)$/.test(call)) assert.ok(required.includes("vmid"), call);
+    const wanted = /\/config$/.test(call)
+      ? call.includes("/lxc/") ? "container-config" : "vm-config"
+      : /\/status\//.test(call)
+      ? "pending"
+      : "free-vmid";
+    assert.equal(check, wanted, call);
+  }
+});
+
+Deno.test("nothing can change the catalogue, an entry or a rule", () => {
+  const seen: unknown[] = [catalogue];
+  for (const call of calls) {
+    const entry = entryOf(call);
+    seen.push(entry, entry.params, entry.required, ...Object.values(entry.params));
+  }
+  for (const value of seen) {
+    if (value === undefined) continue;
+    assert.ok(Object.isFrozen(value));
+    assert.ok(typeof value === "object" || typeof value === "function");
+  }
+  assert.throws(() => Object.assign(catalogue, { "DELETE /x": {} }), TypeError);
+  assert.throws(() => Object.assign(entryOf("POST /nodes/{node}/qemu").params, { archive: () => "" }), TypeError);
+});
