@@ -25,7 +25,7 @@ function unconfigured(settings: Settings): PveClient {
           `This server is not configured yet: ${settings.missing.join(", ")} ${
             settings.missing.length === 1 ? "is" : "are"
           } not set`,
-          "Set them in the env part of the client's configuration of this server, then restart it; the README shows how to make a token",
+          "Set them in the environment (with a client: in the env part of its configuration of this server), then restart it; the README shows how to make a token",
         ),
       ),
   };
