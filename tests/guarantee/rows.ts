@@ -1,0 +1,172 @@
+/** PVE's destructive calls and parameters (tests/fixtures/destructive.json), and the calls of the catalogue that they meet. */
+import assert from "node:assert/strict";
+import { isCall } from "../../src/safety/gate.ts";
+import rows from "../fixtures/destructive.json" with { type: "json" };
+
+/** One destructive thing that PVE can be asked for. */
+export interface Row {
+  readonly class: string;
+  readonly call: string;
+  /** "*": the call itself. */
+  readonly params: readonly string[];
+  /** As the tests name it. */
+  readonly title: string;
+}
+
+export const destructive: readonly Row[] = rows.map((row) => ({
+  class: row.class,
+  call: `${row.method} ${row.path}`,
+  params: row.params === "" ? ["*"] : row.params.split(","),
+  title: `${row.class} ${row.method} ${row.path} ${row.params}`,
+}));
+
+/** "scsi[n]" → a slot of it. */
+export function slotOf(param: string, n: number): string {
+  return param.replace("[n]", String(n));
+}
+
+const vm = { node: "pve2", vmid: 105 };
+const container = { node: "pve2", vmid: 203 };
+const digest = "8115a483bbeccc35e4a864025d3327d07a9a2b16";
+
+/** What the gate admits of each call that is both in the list and in the catalogue, to add one parameter to. */
+const admittedParams: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  "PUT /nodes/{node}/qemu/{vmid}/config": { ...vm, digest },
+  "PUT /nodes/{node}/lxc/{vmid}/config": { ...container, digest },
+  "POST /nodes/{node}/qemu": { node: "pve2", vmid: 400 },
+  "POST /nodes/{node}/lxc": {
+    node: "pve2",
+    vmid: 400,
+    ostemplate: "local:vztmpl/debian-12-standard_12.12-1_amd64.tar.zst",
+    unprivileged: true,
+  },
+  "POST /nodes/{node}/qemu/{vmid}/clone": { ...vm, newid: 400 },
+  "POST /nodes/{node}/lxc/{vmid}/clone": { ...container, newid: 400 },
+};
+
+/** An admitted call without the parameter in question. */
+export function otherwiseAdmitted(call: string): Readonly<Record<string, unknown>> {
+  assert.ok(isCall(call));
+  return admittedParams[call] ?? (call.includes("/lxc/") ? container : vm);
+}
+
+/** A destructive parameter that the catalogue has all the same, in a form that destroys nothing. */
+export interface Restricted {
+  /** Why it is there, and what holds it. */
+  readonly why: string;
+  /** Values that would destroy or reach too far. */
+  readonly refused: readonly unknown[];
+  /** The nearest value that is let through. */
+  readonly admitted: unknown;
+}
+
+const disk: Restricted = {
+  why: "a new volume of a size; that its slot is free is for the state check",
+  refused: [
+    "ceph:vm-104-disk-1",
+    "local-lvm:base-9000-disk-0/vm-105-disk-0",
+    "nas:105/vm-104-disk-0.qcow2",
+    "nas:backup/vzdump-qemu-102-2026_07_25-12_00_00.vma.zst",
+    "/dev/sdb",
+    "/etc/pve",
+    "file=ceph:vm-104-disk-1",
+    "volume=ceph:vm-104-disk-1",
+    "local-lvm:8,file=ceph:vm-104-disk-1",
+    "local-lvm:0,import-from=ceph:vm-104-disk-1",
+    "local-lvm:8,import-from=/dev/sdb",
+    "local-lvm:8,snapshot=1",
+    "local-lvm:8,backup=0",
+    "local-lvm:8,replicate=0",
+    "local-lvm:8,cache=unsafe",
+    "local-lvm:8,werror=ignore",
+    "local-lvm:8,rerror=ignore",
+  ],
+  admitted: "local-lvm:8",
+};
+const drive: Restricted = {
+  ...disk,
+  why: `${disk.why}; or an ISO image, none, or a new cloud-init drive`,
+  refused: [...disk.refused, "ceph:vm-104-disk-1,media=cdrom", "/dev/cdrom,media=cdrom", "cdrom"],
+};
+const mountPoint: Restricted = {
+  why: "a new volume of a size that takes part in backups; that its slot is free is for the state check",
+  refused: [
+    "ceph:vm-202-disk-1,mp=/srv",
+    "/etc,mp=/srv",
+    "/dev/sdb,mp=/srv",
+    "volume=ceph:vm-202-disk-1,mp=/srv",
+    "local-lvm:8,volume=ceph:vm-202-disk-1,mp=/srv",
+    "local-lvm:8,mp=/srv,backup=0",
+    "local-lvm:8,mp=/srv,replicate=0",
+    "local-lvm:8,mp=/srv,shared=1",
+    "local-lvm:8,mp=/",
+    "local-lvm:8,mp=/srv/../etc",
+  ],
+  admitted: "local-lvm:8,mp=/srv/data",
+};
+const features: Restricted = {
+  why: "features that stay inside the container",
+  refused: ["mount=nfs", "mknod=1", "force_rw_sys=1", "nesting=1,mount=cifs"],
+  admitted: "nesting=1",
+};
+const secretText = (admitted: string): Restricted => ({
+  why: "a setting of cloud-init that the caller asked for; one value, nothing beside it",
+  refused: ["a\ndelete: scsi0", "a\r\nb", "", ["a"], { a: 1 }],
+  admitted,
+});
+const VM_CONFIG = "PUT /nodes/{node}/qemu/{vmid}/config";
+const CT_CONFIG = "PUT /nodes/{node}/lxc/{vmid}/config";
+const CREATE_VM = "POST /nodes/{node}/qemu";
+const CREATE_CT = "POST /nodes/{node}/lxc";
+const CLONE = "POST /nodes/{node}/qemu/{vmid}/clone";
+
+/** By call and parameter. */
+export const restricted: Readonly<Record<string, Restricted>> = {
+  ...Object.fromEntries([VM_CONFIG, CREATE_VM].flatMap((call) => [
+    [`${call} scsi[n]`, drive],
+    [`${call} sata[n]`, drive],
+    [`${call} ide[n]`, drive],
+    [`${call} virtio[n]`, disk],
+    [`${call} efidisk0`, disk],
+    [`${call} tpmstate0`, disk],
+  ])),
+  [`${CT_CONFIG} mp[n]`]: mountPoint,
+  [`${CREATE_CT} mp[n]`]: mountPoint,
+  [`${CREATE_CT} rootfs`]: {
+    why: "a new volume of a size",
+    refused: ["ceph:vm-202-disk-0", "/srv", "/dev/sdb", "volume=ceph:vm-202-disk-0", "local-lvm:8,ro=1"],
+    admitted: "local-lvm:8",
+  },
+  [`${CT_CONFIG} features`]: features,
+  [`${CREATE_CT} features`]: features,
+  [`${VM_CONFIG} cipassword`]: secretText("correct horse"),
+  [`${VM_CONFIG} ciuser`]: secretText("admin"),
+  [`${VM_CONFIG} sshkeys`]: {
+    why: "public keys; a private one is refused",
+    refused: ["-----BEGIN OPENSSH PRIVATE KEY-----\nb3Blb\n-----END OPENSSH PRIVATE KEY-----", "ssh-rsa", "", ["a"]],
+    admitted: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample agent@example",
+  },
+  [`${CLONE} target`]: {
+    why: "where the copy goes; PVE refuses it for local storages",
+    refused: ["../pve1", "pve1/qemu", "", "pve1%2f", ["pve1"]],
+    admitted: "pve3",
+  },
+  [`${CLONE} storage`]: {
+    why: "where the copy's volumes are made; that they fit is for the state check",
+    refused: ["/dev/sdb", "ceph:vm-104-disk-1", "a", "../x", ""],
+    admitted: "ceph",
+  },
+  [`${CLONE} full`]: {
+    why: "a copy of its own or a linked one: the source's volumes stay either way",
+    refused: ["maybe", 2, -1, "yes", ""],
+    admitted: true,
+  },
+};
+
+/** Calls of the list that a tool makes as they are; what they could destroy is for the state check that they name. */
+export const madeAsTheyAre: Readonly<Record<string, string>> = {
+  "POST /nodes/{node}/qemu/{vmid}/status/stop": "stop_vm cuts the power, as its description says",
+  "POST /nodes/{node}/lxc/{vmid}/status/stop": "stop_container cuts the power, as its description says",
+  "POST /nodes/{node}/qemu/{vmid}/status/reboot": "reboot_vm",
+  "POST /nodes/{node}/lxc/{vmid}/status/reboot": "reboot_container",
+};
