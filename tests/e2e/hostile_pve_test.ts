@@ -45,16 +45,23 @@ test("a host that refuses the connection", async () => {
 
 test("a silent host: no TLS, and no answer", async () => {
   await using deaf = await tcpServer(() => {});
-  await allSay(deaf.port, /no TLS connection within \d/, /PROXMOX_HOST and PROXMOX_PORT.*firewall/);
   await using mute = await tlsServer(identity, () => {});
-  await allSay(mute.port, /did not answer within 1 s/, /PROXMOX_TIMEOUT/, { PROXMOX_TIMEOUT: "1" });
+  await Promise.all([
+    allSay(deaf.port, /no TLS connection within \d/, /PROXMOX_HOST and PROXMOX_PORT.*firewall/),
+    allSay(mute.port, /did not answer within 1 s/, /PROXMOX_TIMEOUT/, { PROXMOX_TIMEOUT: "1" }),
+  ]);
 });
 
-test("a host that resets connections, before and after the request", async () => {
+test("a host that breaks connections: before the request, after it, and in the middle of the answer", async () => {
+  const half = http("200 OK", " ".repeat(100)).slice(0, -50);
   await using early = await tcpServer((socket) => void socket.resetAndDestroy());
-  await allSay(early.port, /connection .* broke before the answer came/, /check pveproxy/);
   await using late = await tlsServer(identity, (_request, socket) => void socket.destroy());
-  await allSay(late.port, /connection .* broke before the answer came/, /check pveproxy/);
+  await using midway = await tlsServer(identity, (_request, socket) => void socket.end(half));
+  await Promise.all([
+    allSay(early.port, /connection .* broke before the answer came/, /check pveproxy/),
+    allSay(late.port, /connection .* broke before the answer came/, /check pveproxy/),
+    allSay(midway.port, /broke off/, /Try again.*proxy in between/),
+  ]);
 });
 
 test("plain HTTP on the port", async () => {
@@ -94,12 +101,6 @@ for (
     await allSay(server.port, says, /PROXMOX_HOST and PROXMOX_PORT.* PVE API itself/);
   });
 }
-
-test("an answer that breaks off", async () => {
-  const half = http("200 OK", " ".repeat(100)).slice(0, -50);
-  await using server = await tlsServer(identity, (_request, socket) => void socket.end(half));
-  await allSay(server.port, /broke off/, /Try again.*proxy in between/);
-});
 
 test("fields of the wrong type are left out, and the rest is told", async () => {
   const rows = [{ type: "qemu", vmid: 101, node: "pve1", name: "x", maxmem: "lots", tags: ["a"], status: {} }, {
