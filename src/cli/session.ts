@@ -7,8 +7,9 @@ import { connect, type RequestRecord } from "../pve/connection.ts";
 import { undiciTransport } from "../pve/transport.ts";
 import { faultsOf } from "../safety/names.ts";
 import { tools } from "../tools/mod.ts";
+import { auditLogIn, openAuditFile } from "./audit_file.ts";
 import { readSettings } from "./settings.ts";
-import { err } from "./terminal.ts";
+import { clean, err } from "./terminal.ts";
 
 export interface SessionOptions {
   readonly demo: boolean;
@@ -63,11 +64,15 @@ export async function openSession(options: SessionOptions): Promise<Dispatch> {
   if (settings?.file !== undefined) err(`Settings read from ${settings.file}`);
   const onRequest = options.trace ? { onRequest: traceLine } : {};
   const pve = settings === undefined ? await demoClient(onRequest) : realClient(settings, onRequest);
+  const auditFile = settings?.auditFile;
+  const secret = settings?.target?.tokenValue;
   return createDispatch({
     tools,
     pve,
-    settings: { readOnly: settings?.readOnly ?? false },
-    onBug: (error) => err(error instanceof Error ? error.stack ?? error.message : String(error)),
+    settings: settings ?? { readOnly: false },
+    audit: auditFile === undefined ? undefined : auditLogIn(openAuditFile(auditFile)),
+    secrets: secret === undefined ? [] : [secret],
+    onBug: (error, redact) => err(clean(redact(error instanceof Error ? error.stack ?? error.message : String(error)))),
     ...(options.trace ? { onDone: (tool: string) => err(`= ${tool}`) } : {}),
   });
 }

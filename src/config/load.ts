@@ -3,6 +3,7 @@ import { parseEnv } from "node:util";
 import { UsageError } from "../errors.ts";
 import { parseHost, parsePort } from "./host.ts";
 import { parseTokenName, parseTokenValue, parseUser, tokenId } from "./identity.ts";
+import { parseAuditFile, parseConfirm, parsePool, parseProtected } from "./restrictions.ts";
 import { settingRows, type Settings, type Trust, type Variable } from "./settings.ts";
 import { judgeNames } from "./unknown.ts";
 
@@ -73,6 +74,10 @@ export function loadSettings(
   const fingerprint = setting("PROXMOX_FINGERPRINT", parseFingerprint);
   const ca = setting("PROXMOX_CA_FILE", (path) => readCa(path, readFile));
   const readOnly = setting("PROXMOX_READ_ONLY", (text) => parseBoolean("PROXMOX_READ_ONLY", text)) ?? false;
+  const guarded = setting("PROXMOX_PROTECTED", parseProtected) ?? { vmids: [], tags: [] };
+  const confirm = setting("PROXMOX_CONFIRM", parseConfirm) ?? "never";
+  const pool = setting("PROXMOX_POOL", parsePool);
+  const auditFile = setting("PROXMOX_AUDIT_FILE", parseAuditFile);
   const timeoutSeconds = setting("PROXMOX_TIMEOUT", (text) => parseWhole("PROXMOX_TIMEOUT", text, 600, "seconds")) ??
     30;
   const maxConnections =
@@ -94,7 +99,7 @@ export function loadSettings(
     timeoutSeconds,
     maxConnections,
   };
-  return { target, missing, readOnly, file: file?.path, warnings };
+  return { target, missing, readOnly, protected: guarded, confirm, pool, auditFile, file: file?.path, warnings };
 }
 
 function parseFile(file: SettingsFile | undefined): Environment {

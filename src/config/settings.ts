@@ -58,6 +58,28 @@ export const settingRows = [
     default: "false",
     help: "true: only the tools that read are offered, all others are refused",
   },
+  {
+    variable: "PROXMOX_PROTECTED",
+    default: "",
+    help: "Guests that no call may change: vmids and tag:NAMEs, separated by commas, as in 100,101,tag:prod",
+  },
+  {
+    variable: "PROXMOX_CONFIRM",
+    default: "never",
+    help:
+      "disruptive: the client asks a person before a guest is stopped, shut down, rebooted or configured; writes: before every write",
+  },
+  {
+    variable: "PROXMOX_POOL",
+    default: "",
+    help: "The resource pool that every new guest is put into; a call that names another one is refused",
+  },
+  {
+    variable: "PROXMOX_AUDIT_FILE",
+    default: "",
+    help:
+      "The full path of a file that gets a line of JSON before and after every write; writes are refused when it cannot be written",
+  },
   { variable: "PROXMOX_TIMEOUT", default: "30", help: "Seconds until a request to PVE is given up" },
   { variable: "PROXMOX_MAX_CONNECTIONS", default: "8", help: "Requests to PVE at one time" },
 ] as const satisfies readonly SettingRow[];
@@ -88,6 +110,16 @@ export interface Target {
   readonly maxConnections: number;
 }
 
+/** Which guests no call may change. */
+export interface Protected {
+  readonly vmids: readonly number[];
+  /** In lower case, as PVE keeps tags. */
+  readonly tags: readonly string[];
+}
+
+/** Before which calls a person is asked. */
+export type Confirm = "never" | "disruptive" | "writes";
+
 /** All settings after loading. */
 export interface Settings {
   /** Undefined while required settings are missing: tools are listed, and a call says what to set. */
@@ -95,6 +127,11 @@ export interface Settings {
   /** The required variables that are not set. */
   readonly missing: readonly Variable[];
   readonly readOnly: boolean;
+  readonly protected: Protected;
+  readonly confirm: Confirm;
+  readonly pool: string | undefined;
+  /** A full path. */
+  readonly auditFile: string | undefined;
   /** The file that settings were read from, if any. */
   readonly file: string | undefined;
   /** Things to tell the person who starts the server, on stderr. */

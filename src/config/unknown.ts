@@ -10,10 +10,6 @@ const laterRestrictions = [
   "PROXMOX_TOOLSETS",
   "PROXMOX_TOOLS",
   "PROXMOX_EXCLUDE_TOOLS",
-  "PROXMOX_PROTECTED",
-  "PROXMOX_POOL",
-  "PROXMOX_CONFIRM",
-  "PROXMOX_AUDIT_FILE",
 ];
 
 /** Settings of later versions that widen: to ignore one leaves less than was asked for, which is safe. */
@@ -21,6 +17,10 @@ const laterExtension = /^PROXMOX_(?:ENABLE_EXEC|SSH_.+|EXEC_.+)$/;
 
 const restrictions: readonly string[] = [
   "PROXMOX_READ_ONLY",
+  "PROXMOX_PROTECTED",
+  "PROXMOX_CONFIRM",
+  "PROXMOX_POOL",
+  "PROXMOX_AUDIT_FILE",
   "PROXMOX_VERIFY_SSL",
   "PROXMOX_CA_FILE",
   "PROXMOX_FINGERPRINT",

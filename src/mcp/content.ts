@@ -2,6 +2,8 @@
 import { PveError, Refusal, UsageError } from "../errors.ts";
 import { cleaned, renderText } from "../shape/render.ts";
 import { cleanText, untrusted } from "../shape/untrusted.ts";
+import { type Redact, redacted } from "../safety/redact.ts";
+import type { Question } from "./confirm.ts";
 
 /** The result of a call, as MCP has it. */
 export interface CallResult {
@@ -10,13 +12,37 @@ export interface CallResult {
   structuredContent?: Record<string, unknown>;
   isError?: true;
   _meta?: Record<string, unknown>;
+  /** What the person has to be asked first; nothing has been done, and there is no answer yet. */
+  ask?: Question;
 }
 
 /** Longer error texts are cut: PVE may answer with anything. */
 const LONGEST_ERROR = 4000;
 
-export function success(answer: Readonly<Record<string, unknown>>): CallResult {
-  return { content: [{ type: "text", text: renderText(answer) }], structuredContent: { ...cleaned(answer) } };
+const asIs: Redact = (text) => text;
+
+export function success(answer: Readonly<Record<string, unknown>>, redact: Redact = asIs): CallResult {
+  const shown = fields(redacted(cleaned(answer), redact));
+  return { content: [{ type: "text", text: renderText(shown) }], structuredContent: shown };
+}
+
+/** The place of an answer while a person is asked; a client that shows it regardless shows the question. */
+export function question(ask: Question): CallResult {
+  return { content: [{ type: "text", text: ask.message }], ask };
+}
+
+/** The result with something more to know about it, where there is something. */
+export function warned(result: CallResult, warning: string | undefined): CallResult {
+  if (warning === undefined) return result;
+  const content = [...result.content, { type: "text" as const, text: `Warning: ${warning}` }];
+  const { structuredContent } = result;
+  if (structuredContent === undefined) return { ...result, content };
+  const notes = Array.isArray(structuredContent.notes) ? structuredContent.notes : [];
+  return { ...result, content, structuredContent: { ...structuredContent, notes: [...notes, warning] } };
+}
+
+function fields(value: unknown): Record<string, unknown> {
+  return typeof value === "object" && value !== null ? { ...value } : {};
 }
 
 /** The remedy of an error, if it has one. */
@@ -34,7 +60,7 @@ export function isExpected(error: unknown): error is PveError | Refusal | UsageE
  * The error as text that is complete in itself: several clients show nothing else. Its facts go along in _meta, and not in
  * structuredContent, which clients hold against the output schema of the successful answer.
  */
-export function failure(error: unknown): CallResult {
+export function failure(error: unknown, redact: Redact = asIs): CallResult {
   if (!isExpected(error)) {
     return {
       content: [{
@@ -45,13 +71,14 @@ export function failure(error: unknown): CallResult {
     };
   }
   const remedy = remedyOf(error);
-  const text = untrusted(error.message, LONGEST_ERROR) +
-    (remedy === undefined ? "" : `\nWhat to do: ${cleanText(remedy)}`);
+  // Lines below the first are indented: none of them can pose as ours.
+  const message = untrusted(redact(error.message), LONGEST_ERROR).replace(/\n(?! )/g, "\n  ");
+  const text = message + (remedy === undefined ? "" : `\nWhat to do: ${cleanText(redact(remedy))}`);
   const { details, kind } = factsOf(error);
   return {
     content: [{ type: "text", text }],
     isError: true,
-    _meta: { "proxmox-mcp/error": { kind, ...cleaned(details) } },
+    _meta: { "proxmox-mcp/error": { kind, ...fields(redacted(cleaned(details), redact)) } },
   };
 }
 

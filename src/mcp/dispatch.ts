@@ -1,69 +1,148 @@
-/** The one way of every tool call: parse → policy → run → check the output → answer. */
-import type { z } from "zod";
-import { PveError, Refusal, UsageError } from "../errors.ts";
-import { narrow, type PveClient } from "../pve/client.ts";
-import { decide, type PolicySettings } from "../safety/policy.ts";
+/** The one way of every tool call: parse → policy → ask → audit → run → check the output → audit → answer. */
+import { PveError, Refusal } from "../errors.ts";
+import { narrow, type PveClient, type RequestRecord } from "../pve/client.ts";
+import { listGuests } from "../pve/guests.ts";
+import { type AuditLog, createAudit } from "../safety/audit.ts";
+import { decide, type GuestFacts, judge, needsFacts, offers, type PolicySettings } from "../safety/policy.ts";
+import { withPool, writeIn, writeOf } from "../safety/policy.ts";
+import { type Redact, redacted, redactor, secretsIn } from "../safety/redact.ts";
+import { oneLine } from "../shape/table.ts";
+import { untrusted } from "../shape/untrusted.ts";
 import type { StartedTask, Tool } from "../tool.ts";
-import { type CallResult, failure, isExpected, success } from "./content.ts";
-import { coerce, isRecord } from "./coerce.ts";
-import { schemasOf } from "./schemas.ts";
+import { auditAfter } from "./audited.ts";
+import { createConfirmations, type Dialogue, questionAbout } from "./confirm.ts";
+import { type CallResult, failure, isExpected, question, success, warned } from "./content.ts";
+import { parse } from "./parse.ts";
 
 /** What a call brings along. */
 export interface CallOptions {
   readonly signal: AbortSignal;
   /** Undefined where the client did not ask for it: reading task logs for nobody costs requests. */
   readonly progress: ((message: string, ratio?: number) => void) | undefined;
+  /** The way to the person at the client; undefined where there is none. */
+  readonly dialogue?: Dialogue | undefined;
 }
 
 export interface DispatchOptions {
   readonly tools: readonly Tool[];
   readonly pve: PveClient;
   readonly settings: PolicySettings;
-  /** Told of bugs, with their stack. */
-  readonly onBug: (error: unknown) => void;
+  /** Told of bugs, with their stack; `redact` takes the secrets of the call out of a text. */
+  readonly onBug: (error: unknown, redact: Redact) => void;
   /** Told when a call is over, before its answer goes out. */
   readonly onDone?: (tool: string) => void;
+  /** Gets an entry before and after every write. */
+  readonly audit?: AuditLog | undefined;
+  /** Never to be shown: the token's secret. */
+  readonly secrets?: readonly string[];
 }
 
 /** Runs tools by name. */
 export interface Dispatch {
   /** The tools that the settings allow. */
   readonly offered: readonly Tool[];
-  /** Never throws: every failure is an answer. */
+  /** Never throws: every failure is an answer. An answer with `ask` asks the person first, and nothing has been done. */
   call(tool: Tool, args: unknown, options: CallOptions): Promise<CallResult>;
 }
 
-export function createDispatch({ tools, pve, settings, onBug, onDone }: DispatchOptions): Dispatch {
-  const started = new Map<string, Promise<StartedTask>>();
-  const claimed = new Set<number>();
+/** Progress is for a glance. */
+const LONGEST_PROGRESS = 300;
 
-  async function run(tool: Tool, args: unknown, options: CallOptions): Promise<CallResult> {
-    const input = parse(tool, args);
-    const decision = decide(tool, settings);
-    if (!decision.allowed) throw new Refusal(`Refused: ${decision.reason}`, decision.remedy);
-    const { signal, progress } = options;
-    const answer = await tool.run(input, { pve: narrow(pve, tool.calls), signal, progress, started, claimed });
-    const checked = tool.output.safeParse(answer);
-    if (!checked.success) {
-      throw new Error(`The answer of ${tool.name} does not fit its schema: ${checked.error.message}`);
+export function createDispatch(options: DispatchOptions): Dispatch {
+  const { tools, pve, settings, onBug, onDone, secrets = [] } = options;
+  const started = new Map<string, Promise<StartedTask>>();
+  // A number that is protected is never chosen for a new guest.
+  const claimed = new Set<number>(settings.protected?.vmids);
+  const confirmations = createConfirmations();
+  const audit = options.audit === undefined ? undefined : createAudit(options.audit);
+
+  async function run(tool: Tool, args: unknown, { signal, progress, dialogue }: CallOptions, redact: Redact) {
+    const input = withPool(tool, parse(tool, args), settings);
+    const guest = needsFacts(tool, settings) ? await factsOf(pve, tool, input, signal) : undefined;
+    const decision = decide(tool, input, settings, guest);
+    if (decision.verdict === "refuse") throw new Refusal(`Refused: ${decision.reason}`, decision.remedy);
+    if (decision.verdict === "ask") {
+      const { changes, makes } = writeOf(tool, input);
+      const message = questionAbout(tool, input, guest, changes ?? makes, redact);
+      const ask = confirmations.settle(tool, message, input, dialogue);
+      if (ask !== undefined) return question(ask);
     }
-    return success(checked.data);
+    const requests: RequestRecord[] = [];
+    const record = tool.tier === "read" ? undefined : await audit?.open({
+      event: "before",
+      tool: tool.name,
+      arguments: redacted(input, redact),
+      ...(decision.verdict === "ask" ? { confirmed: true } : {}),
+    });
+    try {
+      const answer = await tool.run(input, {
+        pve: narrow(supervised(pve, settings, guest, requests), tool.calls),
+        signal,
+        progress: progress && ((text, ratio) => progress(oneLine(untrusted(redact(text), LONGEST_PROGRESS)), ratio)),
+        started,
+        claimed,
+      });
+      const checked = tool.output.safeParse(answer);
+      if (!checked.success) {
+        throw new Error(`The answer of ${tool.name} does not fit its schema: ${checked.error.message}`);
+      }
+      const warning = await record?.close(auditAfter(tool, checked.data, requests, redact));
+      return warned(success(checked.data, redact), warning);
+    } catch (error) {
+      const warning = await record?.close(auditAfter(tool, error, requests, redact));
+      return warned(failed(tool, error, signal, redact), warning);
+    }
+  }
+
+  function failed(tool: Tool, error: unknown, signal: AbortSignal, redact: Redact): CallResult {
+    if (signal.aborted && !(error instanceof PveError)) {
+      return failure(new PveError("The call was cancelled", { kind: "cancelled" }));
+    }
+    if (!isExpected(error)) onBug(error, redact);
+    return failure(withPrivileges(tool, error), redact);
   }
 
   return {
-    offered: tools.filter((tool) => decide(tool, settings).allowed),
+    offered: tools.filter((tool) => offers(tool, settings)),
     async call(tool, args, options) {
+      const redact = redactor([...secrets, ...secretsIn(args)]);
       try {
-        return await run(tool, args, options);
+        return await run(tool, args, options, redact);
       } catch (error) {
-        if (options.signal.aborted && !(error instanceof PveError)) {
-          return failure(new PveError("The call was cancelled", { kind: "cancelled" }));
-        }
-        if (!isExpected(error)) onBug(error);
-        return failure(withPrivileges(tool, error));
+        return failed(tool, error, options.signal, redact);
       } finally {
         onDone?.(tool.name);
       }
+    },
+  };
+}
+
+/** The guest that a call changes or copies, as PVE describes it at this moment. */
+async function factsOf(
+  pve: PveClient,
+  tool: Tool,
+  input: Readonly<Record<string, unknown>>,
+  signal: AbortSignal,
+): Promise<GuestFacts | undefined> {
+  const { changes, copies } = writeOf(tool, input);
+  const vmid = changes ?? copies;
+  if (vmid === undefined) return undefined;
+  return (await listGuests(pve, { signal })).find((guest) => guest.vmid === vmid);
+}
+
+/** A client that holds every write against the policy once more, whatever the tool asks for, and records what is sent. */
+function supervised(
+  pve: PveClient,
+  settings: PolicySettings,
+  guest: GuestFacts | undefined,
+  requests: RequestRecord[],
+): PveClient {
+  return {
+    call(call, params, options) {
+      const write = writeIn(call, { ...params });
+      const refused = write === undefined ? undefined : judge(write, settings, guest);
+      if (refused !== undefined) return Promise.reject(new Refusal(`Refused: ${refused.reason}`, refused.remedy));
+      return pve.call(call, params, { ...options, onRequest: (request) => requests.push(request) });
     },
   };
 }
@@ -78,90 +157,4 @@ function withPrivileges(tool: Tool, error: unknown): unknown {
   const remedy = `PVE does not say which privilege is missing; ${tool.name} needs ${needed.join(", ")}. ` +
     "A privilege-separated token needs its own ACL: pveum acl modify PATH --tokens 'USER@REALM!TOKEN' --roles ROLE";
   return new PveError(error.message, { ...error.details, remedy }, { cause: error });
-}
-
-/**
- * The arguments of a call, converted where they are exact text, and validated.
- * @throws {UsageError} naming every argument that is wrong, what it must be, and the known ones when one is unknown
- */
-export function parse(tool: Tool, args: unknown): z.output<Tool["input"]> {
-  const input = coerce(args ?? {}, schemasOf(tool).input);
-  const parsed = tool.input.safeParse(input);
-  if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map((issue) => problem(tool, issue, input));
-  throw new UsageError(`Cannot call ${tool.name}: ${problems.join("; ")}`, remedyFor(tool, parsed.error.issues, input));
-}
-
-type Issue = z.core.$ZodIssue;
-
-function problem(tool: Tool, issue: Issue, input: unknown): string {
-  const path = issue.path.map(String);
-  if (issue.code === "unrecognized_keys") {
-    return `unknown ${path.length > 0 ? `setting in ${path.join(".")}` : "argument"} ${
-      issue.keys.map(shown).join(", ")
-    }`;
-  }
-  const value = valueAt(input, path);
-  const name = path.join(".") || "the arguments";
-  if (value === undefined) return `${name} is missing`;
-  const text = shown(value);
-  const must = expectation(schemaAt(tool, path)) ?? issue.message;
-  return secretLike(name) || secretLike(text) ? `${name}: it must be ${must}` : `${name}=${text}: it must be ${must}`;
-}
-
-/** What a JSON Schema asks for, in words; undefined where it says more than these words can. */
-function expectation(schema: unknown): string | undefined {
-  if (!isRecord(schema)) return undefined;
-  const { type, minimum, maximum, minLength, maxLength, pattern } = schema;
-  if (Array.isArray(schema.enum)) return `one of ${schema.enum.join(", ")}`;
-  if (type === "integer") return `a whole number from ${minimum} to ${maximum}`;
-  if (type === "number") return `a number from ${minimum} to ${maximum}`;
-  if (type === "boolean") return "true or false";
-  if (type === "object") return 'a JSON object, as in {"memory": 4096}';
-  if (type !== "string") return undefined;
-  if (pattern !== undefined) return `text like ${pattern}`;
-  return minLength === undefined
-    ? `text of at most ${maxLength} characters`
-    : `text of ${minLength} to ${maxLength} characters`;
-}
-
-function secretLike(text: string): boolean {
-  return /password|sshkeys|ssh_public_keys/.test(text);
-}
-
-function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
-}
-
-/** Names the known arguments where one is unknown or missing, and says what the first wrong one is. */
-function remedyFor(tool: Tool, issues: readonly Issue[], input: unknown): string | undefined {
-  const unknown = issues.find((issue) => issue.code === "unrecognized_keys");
-  const missing = issues.some((issue) => valueAt(input, issue.path) === undefined);
-  if (unknown === undefined && !missing) {
-    const path = issues[0]?.path.map(String) ?? [];
-    const schema = schemaAt(tool, path);
-    return isRecord(schema) && typeof schema.description === "string"
-      ? `${path.join(".")}: ${schema.description}`
-      : undefined;
-  }
-  const known = property(schemaAt(tool, unknown?.path ?? []), "properties");
-  if (typeof known !== "object" || known === null) return undefined;
-  const names = Object.keys(known);
-  return names.length === 0 ? "It takes no arguments" : `Known are ${names.join(", ")}`;
-}
-
-function schemaAt(tool: Tool, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>(
-    (schema, key) => property(property(schema, "properties"), String(key)),
-    schemasOf(tool).input,
-  );
-}
-
-function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>((part, key) => property(part, String(key)), input);
-}
-
-function property(value: unknown, key: string): unknown {
-  return isRecord(value) && Object.hasOwn(value, key) ? value[key] : undefined;
 }

@@ -21,9 +21,26 @@ export interface Answer {
   readonly body: string;
 }
 
+/** What a request was, for tracing and auditing: names of parameters, never their values. */
+export interface RequestRecord {
+  readonly call: string;
+  readonly method: string;
+  /** With its variables filled in, as in "/nodes/pve1/qemu". */
+  readonly path: string;
+  /** The names of the parameters in the query. */
+  readonly query: readonly string[];
+  /** The names of the parameters in the body. */
+  readonly body: readonly string[];
+  /** The HTTP status; undefined when no answer came. */
+  readonly status: number | undefined;
+  readonly durationMs: number;
+}
+
 export interface SendOptions {
   /** Cancels the request; a write that has left may still take effect. */
   readonly signal?: AbortSignal | undefined;
+  /** Told of every request that is sent for this call, those of state checks and repeated ones included. */
+  readonly onRequest?: ((record: RequestRecord) => void) | undefined;
 }
 
 /** Puts a call through the gate and to PVE. */

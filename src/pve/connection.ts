@@ -1,25 +1,12 @@
 /** The one way of a call to the network: through admit(), then to the transport; only reads are ever repeated. */
 import { admit, type Admitted } from "../safety/gate.ts";
-import type { Answer, Send, SendOptions } from "./client.ts";
+import type { Answer, RequestRecord, Send, SendOptions } from "./client.ts";
 import { cancelled, isBrokenConnection } from "./faults.ts";
+
+export type { RequestRecord } from "./client.ts";
 
 /** Sends one admitted request once. Throws a PveError when no whole answer came. */
 export type Transport = (request: Admitted, options: SendOptions) => Promise<Answer>;
-
-/** What a request was, for tracing: names of parameters, never their values. */
-export interface RequestRecord {
-  readonly call: string;
-  readonly method: string;
-  /** With its variables filled in, as in "/nodes/pve1/qemu". */
-  readonly path: string;
-  /** The names of the parameters in the query. */
-  readonly query: readonly string[];
-  /** The names of the parameters in the body. */
-  readonly body: readonly string[];
-  /** The HTTP status; undefined when no answer came. */
-  readonly status: number | undefined;
-  readonly durationMs: number;
-}
 
 export interface ConnectOptions {
   /** How often a GET is repeated at most: after 100 ms, 300 ms, 900 ms. */
@@ -67,7 +54,7 @@ export function connect(transport: Transport, options: ConnectOptions = {}): Sen
       status = answer.status;
       return answer;
     } finally {
-      onRequest?.({
+      const record: RequestRecord = {
         call: request.call,
         method: request.method,
         path: request.path,
@@ -75,7 +62,9 @@ export function connect(transport: Transport, options: ConnectOptions = {}): Sen
         body: names(request.body),
         status,
         durationMs: performance.now() - started,
-      });
+      };
+      sendOptions.onRequest?.(record);
+      onRequest?.(record);
     }
   }
 

@@ -1,24 +1,183 @@
-/** Whether a tool may be used under the present settings: pure, and asked for every call. */
+/** Whether a call may be made under the present settings: pure, and asked before every call and before every write. */
+import type { Confirm, Protected } from "../config/settings.ts";
 import type { Tool } from "../tool.ts";
 
-/** The settings that say what may be used. */
+/** The settings that say what may be done. */
 export interface PolicySettings {
   readonly readOnly: boolean;
+  readonly protected?: Protected;
+  readonly confirm?: Confirm;
+  /** The pool every new guest is put in. */
+  readonly pool?: string | undefined;
 }
 
-export type Decision = { readonly allowed: true } | {
-  readonly allowed: false;
+/** A guest as PVE has just described it. */
+export interface GuestFacts {
+  readonly vmid: number;
+  readonly kind: "vm" | "container";
+  readonly node: string;
+  readonly status: string | undefined;
+  readonly name: string | undefined;
+  readonly tags: readonly string[];
+}
+
+/** What a call would write, whether it is read from a tool's arguments or from a request. */
+export interface Write {
+  /** The guest that changes; undefined for a guest that is made. */
+  readonly changes: number | undefined;
+  /** The number that a new guest is to have, where one is named. */
+  readonly makes: number | undefined;
+  readonly creates: boolean;
+  /** The guest that is copied. It is only read, so it may be a protected one. */
+  readonly copies: number | undefined;
+  readonly tags: string | undefined;
+  readonly pool: string | undefined;
+}
+
+export interface Refused {
+  readonly verdict: "refuse";
   readonly reason: string;
   readonly remedy: string;
-};
+}
 
-export function decide(tool: Pick<Tool, "name" | "tier">, settings: PolicySettings): Decision {
-  if (settings.readOnly && tool.tier !== "read") {
-    return {
-      allowed: false,
-      reason: `${tool.name} changes something, and this server only reads`,
-      remedy: "The person who runs it has set PROXMOX_READ_ONLY=true",
-    };
+export type Decision = { readonly verdict: "allow" } | { readonly verdict: "ask" } | Refused;
+
+type Values = Readonly<Record<string, unknown>>;
+
+const CREATES = /^POST \/nodes\/\{node\}\/(?:qemu|lxc)(?:\/\{vmid\}\/clone)?$/;
+
+function refuse(reason: string, remedy: string): Refused {
+  return { verdict: "refuse", reason, remedy };
+}
+
+/** Whether the settings offer a tool at all. */
+export function offers(tool: Pick<Tool, "tier">, settings: PolicySettings): boolean {
+  return !settings.readOnly || tool.tier === "read";
+}
+
+/** Whether a tool only adds: everything else changes or interrupts what is there. */
+export function onlyAdds(tool: Pick<Tool, "name" | "tier">): boolean {
+  return tool.tier === "read" || /^(?:start|create|clone)_/.test(tool.name);
+}
+
+/** What a tool would write, from its arguments. */
+export function writeOf(tool: Pick<Tool, "calls">, input: Values): Write {
+  const config = input.config;
+  const values: Values = typeof config === "object" && config !== null ? { ...input, ...config } : input;
+  const creates = tool.calls.some((call) => CREATES.test(call));
+  return {
+    changes: creates ? undefined : number(input.vmid),
+    makes: creates ? number(input.newid ?? input.vmid) : undefined,
+    creates,
+    copies: number(input.source_vmid),
+    tags: text(values.tags),
+    pool: text(values.pool),
+  };
+}
+
+/** What a request would write; undefined for a request that only reads. */
+export function writeIn(call: string, params: Values): Write | undefined {
+  if (call.startsWith("GET ")) return undefined;
+  const creates = CREATES.test(call);
+  const clones = call.endsWith("/clone");
+  return {
+    changes: creates ? undefined : number(params.vmid),
+    makes: creates ? number(clones ? params.newid : params.vmid) : undefined,
+    creates,
+    copies: clones ? number(params.vmid) : undefined,
+    tags: text(params.tags),
+    pool: text(params.pool),
+  };
+}
+
+/** Whether decide() has to know the guest: for its tags, or to show it to the person who is asked. */
+export function needsFacts(tool: Pick<Tool, "name" | "tier">, settings: PolicySettings): boolean {
+  return tool.tier !== "read" && ((settings.protected?.tags.length ?? 0) > 0 || asks(tool, settings));
+}
+
+function asks(tool: Pick<Tool, "name" | "tier">, settings: PolicySettings): boolean {
+  if (tool.tier === "read") return false;
+  return settings.confirm === "writes" || (settings.confirm === "disruptive" && !onlyAdds(tool));
+}
+
+/** Decides about a call before anything of it is done. `guest` is the one that changes; undefined where none is visible. */
+export function decide(
+  tool: Pick<Tool, "name" | "tier" | "calls">,
+  input: Values,
+  settings: PolicySettings,
+  guest: GuestFacts | undefined,
+): Decision {
+  if (!offers(tool, settings)) {
+    return refuse(
+      `${tool.name} changes something, and this server only reads`,
+      "The person who runs it has set PROXMOX_READ_ONLY=true",
+    );
   }
-  return { allowed: true };
+  if (tool.tier === "read") return { verdict: "allow" };
+  const refused = judge(writeOf(tool, input), settings, guest);
+  if (refused !== undefined) return refused;
+  return { verdict: asks(tool, settings) ? "ask" : "allow" };
+}
+
+/** Refuses a write that the settings do not allow. */
+export function judge(write: Write, settings: PolicySettings, guest: GuestFacts | undefined): Refused | undefined {
+  const { vmids, tags } = settings.protected ?? { vmids: [], tags: [] };
+  const target = write.changes ?? write.makes;
+  if (target !== undefined && vmids.includes(target)) {
+    return refuse(`guest ${target} is protected`, "The person who runs this server has put it into PROXMOX_PROTECTED");
+  }
+  if (!write.creates && write.changes === undefined) {
+    return refuse("it does not say which guest it changes", "This is a fault of this program: please report it");
+  }
+  if (tags.length > 0) {
+    if (!write.creates && guest?.vmid !== write.changes) {
+      return refuse(
+        `guest ${write.changes} is not visible to this token, so that nobody can tell whether it is protected`,
+        "list_vms and list_containers show what there is; guests with certain tags are protected (PROXMOX_PROTECTED)",
+      );
+    }
+    const present = write.creates ? [] : lowered(guest?.tags ?? []);
+    const held = present.find((tag) => tags.includes(tag));
+    if (held !== undefined) {
+      return refuse(
+        `guest ${write.changes} has the tag ${held}, which protects it`,
+        `The person who runs this server has put tag:${held} into PROXMOX_PROTECTED`,
+      );
+    }
+    const added = lowered((write.tags ?? "").split(/[;,\s]+/)).find((tag) => tags.includes(tag));
+    if (added !== undefined) {
+      return refuse(
+        `the tag ${added} protects guests, and only a person gives or takes it`,
+        `Leave it out; the person who runs this server has put tag:${added} into PROXMOX_PROTECTED`,
+      );
+    }
+  }
+  const { pool } = settings;
+  if (pool !== undefined && write.pool !== (write.creates ? pool : undefined)) {
+    return refuse(
+      write.pool === undefined
+        ? `a new guest has to be put into the pool ${pool}`
+        : `pool=${JSON.stringify(write.pool)} was given, and new guests are put into the pool ${pool} only`,
+      "Leave pool out; the person who runs this server has set PROXMOX_POOL",
+    );
+  }
+  return undefined;
+}
+
+/** The arguments with the pool of the settings, where the call makes a guest and names no pool itself. */
+export function withPool<I extends Values>(tool: Pick<Tool, "calls">, input: I, settings: PolicySettings): I {
+  if (settings.pool === undefined || input.pool !== undefined || !writeOf(tool, input).creates) return input;
+  return { ...input, pool: settings.pool };
+}
+
+function lowered(tags: readonly string[]): string[] {
+  return tags.map((tag) => tag.trim().toLowerCase());
+}
+
+function number(value: unknown): number | undefined {
+  return typeof value === "number" ? value : undefined;
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
 }

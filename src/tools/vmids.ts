@@ -91,8 +91,8 @@ export const vmidTools = [
     output: free,
     calls: vmidCalls,
     privileges: [],
-    async run(_input, { pve, signal }) {
-      const found = await freeVmid(pve, { signal });
+    async run(_input, { pve, signal, claimed }) {
+      const found = await freeVmid(pve, { signal }, claimed);
       return { vmid: found.vmid, notes: ["Nothing is reserved: use it soon", ...skippedNotes(found)] };
     },
   })

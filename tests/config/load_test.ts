@@ -43,6 +43,10 @@ Deno.test("loadSettings fills in the defaults of a minimal environment", () => {
     },
     missing: [],
     readOnly: false,
+    protected: { vmids: [], tags: [] },
+    confirm: "never",
+    pool: undefined,
+    auditFile: undefined,
     file: undefined,
     warnings: [],
   });
@@ -162,10 +166,12 @@ Deno.test("loadSettings warns of unknown names with the closest known one", () =
 Deno.test("loadSettings stops at a mistyped restriction, as ignoring it would widen access", () => {
   assert.match(message({ PROXMOX_READONLY: "true" }), /PROXMOX_READONLY .* Did you mean PROXMOX_READ_ONLY\?/);
   assert.match(message({ PROXMOX_PROTECTD: "100" }), /Did you mean PROXMOX_PROTECTED\?/);
+  assert.match(message({ PROXMOX_CONFRIM: "writes" }), /Did you mean PROXMOX_CONFIRM\?/);
+  assert.match(message({ PROXMOX_AUDITFILE: "/a" }), /Did you mean PROXMOX_AUDIT_FILE\?/);
 });
 
 Deno.test("loadSettings stops at restrictions this version lacks and warns of extensions it lacks", () => {
-  for (const name of ["PROTECTED", "CONFIRM", "POOL", "TOOLSETS", "TOOLS", "EXCLUDE_TOOLS", "AUDIT_FILE"]) {
+  for (const name of ["TOOLSETS", "TOOLS", "EXCLUDE_TOOLS"]) {
     assert.match(message({ [`PROXMOX_${name}`]: "x" }), new RegExp(`PROXMOX_${name} restricts`));
   }
   const settings = load({

@@ -1,5 +1,5 @@
 /** Starts the server as a client would: a process of its own over stdio, in front of a simulated PVE over HTTPS. */
-import { Client } from "@modelcontextprotocol/client";
+import { Client, type ClientOptions } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { fileURLToPath } from "node:url";
 import { createSimulator, demoToken, type SimulatorOptions } from "../../src/sim/mod.ts";
@@ -10,7 +10,7 @@ import { serveHttps } from "../../src/sim/https.ts";
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** The server's command line without its command; PROXMOX_MCP_COMMAND (blank-separated) names another, such as a binary. */
-export function serverCommand(): [string, ...string[]] {
+export function serverCommand(permissions: readonly string[] = []): [string, ...string[]] {
   const given = (Deno.env.get("PROXMOX_MCP_COMMAND") ?? "").split(" ").filter((word) => word !== "");
   const [program, ...args] = given;
   if (program !== undefined) return [program, ...args];
@@ -22,6 +22,7 @@ export function serverCommand(): [string, ...string[]] {
     "--allow-env",
     "--allow-read",
     "--allow-net=127.0.0.1,localhost",
+    ...permissions,
     `${ROOT}main.ts`,
   ];
 }
@@ -53,6 +54,11 @@ export interface RunOptions {
   /** Environment beside, or instead of, the settings that reach the simulator; undefined removes one. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly args?: readonly string[];
+  /** Permissions beside the usual ones. */
+  readonly permissions?: readonly string[];
+  readonly client?: ClientOptions;
+  /** Told of the client before it connects. */
+  readonly onClient?: (client: Client) => void;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -91,7 +97,7 @@ export async function withServer(options: RunOptions, test: (running: Running) =
       value === undefined ? [] : [[name, value]]
     ),
   );
-  const [command, ...args] = serverCommand();
+  const [command, ...args] = serverCommand(options.permissions);
   const transport = new StdioClientTransport({
     command,
     args: [...args, "serve", ...options.args ?? []],
@@ -100,7 +106,8 @@ export async function withServer(options: RunOptions, test: (running: Running) =
   });
   let stderr = "";
   transport.stderr?.on("data", (chunk: unknown) => stderr += String(chunk));
-  const client = new Client({ name: "tests", version: "1" });
+  const client = new Client({ name: "tests", version: "1" }, options.client);
+  options.onClient?.(client);
   const call = async (name: string, given: Record<string, unknown> = {}) =>
     answerOf(await client.callTool({ name, arguments: given }));
   try {

@@ -1,0 +1,45 @@
+/** Parses the settings that narrow what may be done; whatever is not exactly known stops the start. */
+import { UsageError } from "../errors.ts";
+import type { Confirm, Protected } from "./settings.ts";
+
+/** Vmids and tags, separated by commas; an empty part is refused, as it may be a name that got lost. */
+export function parseProtected(text: string): Protected {
+  const vmids = new Set<number>();
+  const tags = new Set<string>();
+  for (const part of text.split(",").map((part) => part.trim())) {
+    const tag = /^tag:([a-z0-9_][a-z0-9_.+-]*)$/i.exec(part)?.[1];
+    if (tag !== undefined) tags.add(tag.toLowerCase());
+    else if (/^[1-9]\d{2,8}$/.test(part)) vmids.add(Number(part));
+    else {
+      throw new UsageError(
+        `PROXMOX_PROTECTED holds ${JSON.stringify(part)}, which is neither a vmid nor a tag.`,
+        "Write vmids and tag:NAMEs, separated by commas, as in 100,101,tag:prod; a range has to be spelled out.",
+      );
+    }
+  }
+  return { vmids: [...vmids].sort((a, b) => a - b), tags: [...tags].sort() };
+}
+
+export function parseConfirm(text: string): Confirm {
+  const word = text.toLowerCase();
+  if (word === "never" || word === "disruptive" || word === "writes") return word;
+  throw new UsageError(
+    `PROXMOX_CONFIRM is ${JSON.stringify(text)}.`,
+    "Set it to never, disruptive (stop, shutdown, reboot, set) or writes (every write).",
+  );
+}
+
+export function parsePool(text: string): string {
+  if (/^[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+){0,2}$/.test(text) && text.length <= 100) return text;
+  throw new UsageError(`PROXMOX_POOL is ${JSON.stringify(text)}.`, "Give the name of one pool, as in agents.");
+}
+
+/** A full path: a client starts servers in whatever folder it has open. Permission flags are split at commas. */
+export function parseAuditFile(text: string): string {
+  // deno-lint-ignore no-control-regex
+  if (/^(?:\/|[A-Za-z]:[\\/])[^\x00-\x1f,]*[^\x00-\x1f,\\/]$/.test(text)) return text;
+  throw new UsageError(
+    `PROXMOX_AUDIT_FILE is ${JSON.stringify(text)}.`,
+    "Give the full path of a file, without a comma, as in /var/log/proxmox-mcp.jsonl.",
+  );
+}
