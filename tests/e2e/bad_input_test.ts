@@ -89,7 +89,12 @@ serverTest("unknown arguments are named, and so are the known ones", {}, async (
     ["next_vmid", { start: 100 }, /unknown argument "start"/, /takes no arguments/],
     ["start_vm", { name: "docker" }, /vmid is missing/, /unknown argument "name"/, /Known are vmid, node, wait/],
     ["stop_vm", { vmid: 102, force: true }, /unknown argument "force"/, /Known are vmid, node, wait/],
-    ["set_vm_config", { vmid: 102, config: { ram: 1 } }, /unknown setting in config "ram"/, /Known are .*cores.*memory/],
+    [
+      "set_vm_config",
+      { vmid: 102, config: { ram: 1 } },
+      /unknown setting in config "ram"/,
+      /Known are .*cores.*memory/,
+    ],
     ["set_container_config", { vmid: 200, config: { sockets: 1 } }, /in config "sockets"/, /Known are .*hostname/],
     ["set_vm_config", { vmid: 105, config: { delete: "scsi0" } }, /unknown setting in config "delete"/],
     ["set_vm_config", { vmid: 105, memory: 512 }, /config is missing/, /unknown argument "memory"/],
