@@ -2,10 +2,11 @@
 import process from "node:process";
 import { closest } from "../config/closest.ts";
 import { UsageError } from "../errors.ts";
+import type { Reply } from "../mcp/confirm.ts";
 import { renderText } from "../shape/render.ts";
 import { tools } from "../tools/mod.ts";
 import { openSession, type SessionOptions } from "./session.ts";
-import { alignTable, err, isTerminal, out, progressBar } from "./terminal.ts";
+import { alignTable, askYesNo, err, isTerminal, out, progressBar } from "./terminal.ts";
 
 export interface CallCommand extends SessionOptions {
   readonly tool: string;
@@ -27,10 +28,18 @@ export async function callCommand(command: CallCommand): Promise<number> {
   const bar = progressBar();
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
-  const result = await dispatch.call(tool, command.input, {
-    signal: stop.signal,
-    progress: isTerminal("stderr") ? bar.update : undefined,
-  });
+  // Only who sits at a terminal can be asked: a program that pipes "y" is no person.
+  const able = isTerminal("stdin") && isTerminal("stderr");
+  const call = (reply?: Reply, state?: string) =>
+    dispatch.call(tool, command.input, {
+      signal: stop.signal,
+      progress: isTerminal("stderr") ? bar.update : undefined,
+      dialogue: { able, reply, state },
+    });
+  let result = await call();
+  if (result.ask !== undefined) {
+    result = await call(askYesNo(result.ask.message) ? "accepted" : "declined", result.ask.state);
+  }
   bar.done();
   if (result.isError === true) {
     err(result.content.map(({ text }) => text).join("\n"));

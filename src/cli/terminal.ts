@@ -24,6 +24,14 @@ export function isTerminal(stream: Stream = "stdout"): boolean {
   return Deno[stream].isTerminal();
 }
 
+/** Puts a question to the person at the terminal; anything but a clear yes is a no. */
+export function askYesNo(question: string): boolean {
+  writeAll(Deno.stderr, `${question} [y/N] `);
+  const bytes = new Uint8Array(64);
+  const read = Deno.stdin.readSync(bytes) ?? 0;
+  return /^y(?:es)?$/i.test(new TextDecoder().decode(bytes.subarray(0, read)).trim());
+}
+
 const styles = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 } as const;
 
 /** Text in a style, where the stream is a terminal and NO_COLOR is not set; elsewhere the text itself. */
