@@ -20,9 +20,10 @@ const SURVIVORS = "scripts/mutation/survivors.json";
 const WORKERS = 2;
 const TIMEOUT = 20_000;
 
-/** Loads as one module: the tests of the rules themselves, and of the tools' declarations. */
-const RUNNER = "tests/mutation_runner.ts";
+/** Each loads as one module. The first holds what loads fast and kills most; only its survivors meet the second. */
+const RUNNERS = ["tests/mutation_fast.ts", "tests/mutation_rest.ts"] as const;
 const TESTED = ["tests/safety", "tests/tools/declarations_test.ts"];
+const FAST = /\/(?:rules|values|checks|names)_test\.ts$/;
 
 type Verdict = "killed" | "unloadable" | "timeout" | "survived";
 
@@ -54,16 +55,25 @@ async function testFiles(root: string): Promise<string[]> {
 
 async function makeCopy(root: string): Promise<void> {
   for (const path of COPIED) await copyTree(path, `${root}/${path}`);
-  const imports = (await testFiles(root)).map((file) => `import "./${file.replace("tests/", "")}";`);
-  await Deno.writeTextFile(`${root}/${RUNNER}`, `${imports.join("\n")}\n`);
+  const files = await testFiles(root);
+  const [fast, rest] = RUNNERS;
+  const load = (wanted: readonly string[]) =>
+    wanted.map((file) => `import "./${file.replace("tests/", "")}";\n`).join("");
+  await Deno.writeTextFile(`${root}/${fast}`, load(files.filter((file) => FAST.test(file))));
+  await Deno.writeTextFile(`${root}/${rest}`, load(files.filter((file) => !FAST.test(file))));
 }
 
 async function run(root: string): Promise<{ verdict: Verdict; text: string }> {
+  const fast = await runOne(root, RUNNERS[0]);
+  return fast.verdict === "survived" ? await runOne(root, RUNNERS[1]) : fast;
+}
+
+async function runOne(root: string, runner: string): Promise<{ verdict: Verdict; text: string }> {
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(), TIMEOUT);
   try {
     const child = new Deno.Command(Deno.execPath(), {
-      args: ["test", "--no-check", "--no-prompt", "--frozen", "--fail-fast", "--quiet", "-A", RUNNER],
+      args: ["test", "--no-check", "--no-prompt", "--frozen", "--fail-fast", "--quiet", "-A", runner],
       cwd: root,
       env: { NO_COLOR: "1", MUTATION: "1" },
       stdout: "piped",

@@ -1,32 +1,721 @@
-/** What each rule lets through, letter by letter: the nearest values on both sides of every limit. */
+/** What each rule lets through, letter by letter and length by length: the nearest values on both sides of every limit. */
 import assert from "node:assert/strict";
 import { Refusal } from "../../src/errors.ts";
 import type { Rule, Scalar } from "../../src/safety/rules.ts";
 import * as v from "../../src/safety/values.ts";
 
-/** Values that pass as they are, or as the second of a pair; and values that are refused. */
-interface Case {
-  readonly rule: Rule;
-  readonly passes: readonly (Scalar | readonly [Scalar, string])[];
-  readonly refused: readonly Scalar[];
+const UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+const LOWER = UPPER.toLowerCase();
+const DIGITS = "0123456789";
+const LETTERS = UPPER + LOWER;
+const WORD = LETTERS + DIGITS;
+/** All of ASCII, a fullwidth digit, an Arabic one, a Cyrillic letter, a non-breaking space, a line separator. */
+const EVERY = [
+  ...Array.from({ length: 128 }, (_, code) => String.fromCharCode(code)),
+  "１",
+  "٣",
+  "а",
+  "\u00a0",
+  "\u2028",
+];
+
+/** A value that is sent as it is, or as the second of a pair. */
+type Passing = Scalar | readonly [Scalar, string];
+
+function passes(rule: Rule, ...values: readonly Passing[]): void {
+  for (const one of values) {
+    const [value, sent] = typeof one === "object" ? one : [one, String(one)];
+    assert.equal(rule(value, "x"), sent);
+  }
 }
 
-const cases: Readonly<Record<string, Case>> = {
-  vmid: {
-    rule: v.vmid,
-    passes: [[100, "100"], "999999999"],
-    refused: [99, 1_000_000_000, "1e2", " 100", "100 ", 100.5],
-  },
-};
-
-for (const [name, { rule, passes, refused }] of Object.entries(cases)) {
-  Deno.test(`${name}: what passes and what is refused`, () => {
-    for (const one of passes) {
-      const [value, sent] = Array.isArray(one) ? one : [one, String(one)];
-      assert.equal(rule(value, name), sent);
-    }
-    for (const value of refused) {
-      assert.throws(() => rule(value, name), Refusal, `${name} let ${JSON.stringify(value)} through`);
-    }
-  });
+function refuses(rule: Rule, ...values: readonly Scalar[]): void {
+  for (const value of values) assert.throws(() => rule(value, "x"), Refusal, `${JSON.stringify(value)} got through`);
 }
+
+/** Exactly the characters of `allowed` may stand where `put` puts them. */
+function letters(rule: Rule, put: (char: string) => string, allowed: string): void {
+  for (const char of EVERY) {
+    if (allowed.includes(char)) passes(rule, put(char));
+    else refuses(rule, put(char));
+  }
+}
+
+/** Exactly the lengths from `minimum` to `maximum` pass. */
+function lengths(rule: Rule, make: (length: number) => string, minimum: number, maximum: number): void {
+  passes(rule, make(minimum), make(minimum + 1), make(maximum - 1), make(maximum));
+  refuses(rule, make(maximum + 1), ...minimum > 0 ? [make(minimum - 1)] : []);
+}
+
+const many = (count: number, char = "a") => char.repeat(Math.max(0, count));
+
+Deno.test("numbers of guests", () => {
+  passes(v.vmid, 100, 101, "100", 999_999_999, "999999999");
+  refuses(
+    v.vmid,
+    99,
+    1_000_000_000,
+    "1e2",
+    " 100",
+    "100 ",
+    "100\n",
+    100.5,
+    "０100",
+    "",
+    true,
+    Number.NaN,
+    Infinity,
+    "-100",
+  );
+});
+
+Deno.test("names of nodes are DNS labels", () => {
+  letters(v.nodeName, (c) => `${c}1`, WORD);
+  letters(v.nodeName, (c) => `1${c}`, WORD);
+  letters(v.nodeName, (c) => `a${c}1`, `${WORD}-`);
+  letters(v.nodeName, (c) => c, WORD);
+  lengths(v.nodeName, (n) => many(n), 1, 63);
+  refuses(v.nodeName, "..", ".", "a/b", "a%2fb", "pve1\n", "\npve1", "pve1 x");
+});
+
+Deno.test("names of storages", () => {
+  letters(v.storageName, (c) => `${c}a`, LETTERS);
+  letters(v.storageName, (c) => `a${c}`, WORD);
+  letters(v.storageName, (c) => `a${c}z`, `${WORD}._-`);
+  lengths(v.storageName, (n) => many(n), 2, 100);
+});
+
+Deno.test("names of bridges", () => {
+  letters(v.bridgeName, (c) => `${c}a`, LETTERS);
+  letters(v.bridgeName, (c) => `a${c}`, `${WORD}_.-`);
+  lengths(v.bridgeName, (n) => many(n), 1, 32);
+});
+
+Deno.test("MAC addresses", () => {
+  letters(v.macAddress, (c) => `BC:24:11:00:00:0${c}`, `${DIGITS}abcdefABCDEF`);
+  letters(v.macAddress, (c) => `${c}C:24:11:00:00:00`, `${DIGITS}abcdefABCDEF`);
+  letters(v.macAddress, (c) => `BC${c}24:11:00:00:00`, ":");
+  refuses(
+    v.macAddress,
+    "BC:24:11:00:00",
+    "BC:24:11:00:00:00:00",
+    "BC:24:11:00:00:0",
+    "C:24:11:00:00:00",
+    "BC:24:11:00:00:000",
+  );
+  refuses(v.macAddress, "BCC:24:11:00:00:00");
+});
+
+Deno.test("DNS names", () => {
+  letters(v.dnsName, (c) => `a.${c}`, WORD);
+  letters(v.dnsName, (c) => `a${c}b`, `${WORD}-.`);
+  letters(v.dnsName, (c) => `a.b${c}c`, `${WORD}-.`);
+  passes(v.dnsName, "a", "a.b.c", many(63), `a.${many(63)}`, "a--b");
+  refuses(v.dnsName, "", ".", "a.", ".a", "a..b", many(64), `a.${many(64)}`, "-a", "a-", "a.-b", "a b");
+  const long = `${many(126, "a.")}a`;
+  passes(v.dnsName, `${long}aa`);
+  refuses(v.dnsName, `${long}aaa`);
+});
+
+Deno.test("names of pools", () => {
+  letters(v.poolName, (c) => c, `${WORD}._-`);
+  letters(v.poolName, (c) => `a/${c}`, `${WORD}._-`);
+  passes(v.poolName, "a/b/c", "aa/bb/cc", many(100));
+  refuses(v.poolName, "", "a/b/c/d", "/a", "a/", "a//b", many(101));
+});
+
+Deno.test("digests", () => {
+  letters(v.digest, (c) => many(39) + c, `${DIGITS}abcdef`);
+  passes(v.digest, many(40));
+  refuses(v.digest, many(39), many(41));
+});
+
+Deno.test("names of snapshots", () => {
+  letters(v.configId, (c) => `${c}a`, LETTERS);
+  letters(v.configId, (c) => `a${c}`, `${WORD}_-`);
+  lengths(v.configId, (n) => many(n), 2, 40);
+});
+
+Deno.test("UPIDs", () => {
+  const upid = (over: Record<string, string> = {}) => {
+    const parts = {
+      node: "pve1",
+      pid: "0012AB9F",
+      start: "01234567",
+      time: "6789ABCD",
+      type: "qmstart",
+      id: "100",
+      user: "a@pve!t",
+      ...over,
+    };
+    return `UPID:${parts.node}:${parts.pid}:${parts.start}:${parts.time}:${parts.type}:${parts.id}:${parts.user}:`;
+  };
+  passes(v.upid, upid(), upid({ start: "012345678" }), upid({ id: "" }));
+  letters(v.upid, (c) => upid({ node: c }), `${WORD}-`);
+  lengths(v.upid, (n) => upid({ node: many(n) }), 1, 63);
+  for (const field of ["pid", "time"]) {
+    letters(v.upid, (c) => upid({ [field]: `0000000${c}` }), `${DIGITS}ABCDEF`);
+    refuses(v.upid, upid({ [field]: many(7, "0") }), upid({ [field]: many(9, "0") }));
+  }
+  letters(v.upid, (c) => upid({ start: `0000000${c}` }), `${DIGITS}ABCDEF`);
+  lengths(v.upid, (n) => upid({ start: many(n, "0") }), 8, 9);
+  letters(v.upid, (c) => upid({ type: c }), `${WORD}_-`);
+  lengths(v.upid, (n) => upid({ type: many(n) }), 1, 64);
+  letters(v.upid, (c) => upid({ id: c, user: "abc" }), `${WORD}@._-`);
+  lengths(v.upid, (n) => upid({ id: many(n) }), 0, 128);
+  letters(v.upid, (c) => upid({ user: `ab${c}` }), `${WORD}@!._-`);
+  lengths(v.upid, (n) => upid({ user: many(n) }), 3, 128);
+  refuses(v.upid, `x${upid()}`, `${upid()}x`, upid().slice(0, -1), upid().replace("UPID", "upid"), "");
+  const longest = { node: many(63), start: many(9, "0"), type: many(64), id: many(128), user: many(128) };
+  passes(v.upid, upid(longest));
+});
+
+Deno.test("tags", () => {
+  letters(v.tags, (c) => c, `${WORD}_`);
+  letters(v.tags, (c) => `a;${c}`, `${WORD}_`);
+  letters(v.tags, (c) => `a${c}b`, `${WORD}_.+-;, `);
+  letters(v.tags, (c) => `a;b${c}c`, `${WORD}_.+-;, `);
+  passes(v.tags, "", "a", "a;b;c", "a,b c");
+  refuses(v.tags, ";", "a;", ";a", "a;;b", "a;-b");
+  passes(v.tags, many(1024));
+  refuses(v.tags, many(1025));
+});
+
+Deno.test("lists of IP addresses", () => {
+  passes(
+    v.addressList,
+    "192.0.2.1",
+    "192.0.2.1 2001:db8::1",
+    "192.0.2.1,192.0.2.2;192.0.2.3",
+    "2001:db8::1 192.0.2.1",
+    "1.1.1.1",
+  );
+  letters(v.addressList, (c) => `a:${c}`, `${DIGITS}abcdefABCDEF:.`);
+  letters(v.addressList, (c) => `::1 b:${c}`, `${DIGITS}abcdefABCDEF:.`);
+  letters(v.addressList, (c) => `192.0.2.1${c}192.0.2.1`, `${DIGITS}abcdefABCDEF:. ,;`);
+  refuses(v.addressList, "", "192.0.2.1 ", " 192.0.2.1", "host", "192.0.2.1  192.0.2.2", "a", "::1,");
+  lengths(v.addressList, (n) => many(n), 2, 45);
+  lengths(v.addressList, (n) => `::1 ${many(n)}`, 2, 45);
+  const long = (n: number) => `${"::1 ".repeat(125)}${many(n - 500)}`;
+  passes(v.addressList, long(512));
+  refuses(v.addressList, long(513));
+});
+
+Deno.test("a new volume is STORAGE:GIB and nothing else", () => {
+  letters(v.newVolume, (c) => `local-lvm:${c}`, "123456789");
+  letters(v.newVolume, (c) => `local-lvm:1${c}`, DIGITS);
+  letters(v.newVolume, (c) => `local-lvm:1${c}5`, `${DIGITS}.`);
+  letters(v.newVolume, (c) => `local-lvm:${c}.5`, DIGITS);
+  letters(v.newVolume, (c) => `local-lvm:0.${c}`, DIGITS);
+  letters(v.newVolume, (c) => `local${c}8`, ":");
+  letters(v.newVolume, (c) => `${c}a:8`, LETTERS);
+  letters(v.newVolume, (c) => `a${c}:8`, WORD);
+  letters(v.newVolume, (c) => `a${c}a:8`, `${WORD}._-`);
+  lengths(v.newVolume, (n) => `${many(n)}:8`, 2, 100);
+  lengths(v.newVolume, (n) => `ab:${many(n, "1")}`, 1, 6);
+  lengths(v.newVolume, (n) => `ab:${many(n, "1")}.5`, 1, 5);
+  lengths(v.newVolume, (n) => `ab:1.${many(n, "1")}`, 1, 3);
+  refuses(
+    v.newVolume,
+    "ab:0",
+    "ab:08",
+    "ab:",
+    ":8",
+    "8",
+    "ab:8:8",
+    "ab:8.",
+    "ab:.5",
+    "ab:-8",
+    "ab:8G",
+    "ab:vm-100-disk-0",
+    "/dev/sda",
+    "ab:8 ",
+    8,
+  );
+});
+
+Deno.test("new disks", () => {
+  passes(v.newDisk, "ab:8", "ab:8,iothread=1,ssd=0");
+  for (const cache of ["none", "writethrough", "writeback", "directsync"]) passes(v.newDisk, `ab:8,cache=${cache}`);
+  for (const discard of ["on", "ignore"]) passes(v.newDisk, `ab:8,discard=${discard}`);
+  for (const format of ["raw", "qcow2", "vmdk"]) passes(v.newDisk, `ab:8,format=${format}`);
+  for (const aio of ["native", "threads", "io_uring"]) passes(v.newDisk, `ab:8,aio=${aio}`);
+  for (const key of ["cache", "discard", "iothread", "ssd", "format", "aio"]) {
+    refuses(v.newDisk, `ab:8,${key}=`, `ab:8,${key}=x`, `ab:8,${key}`);
+  }
+  refuses(
+    v.newDisk,
+    "",
+    "cache=none",
+    "file=ab:8",
+    "ab:8,ab:8",
+    "ab:8,size=8G",
+    "ab:8,shared=1",
+    "ab:8,cache=unsafe",
+    "ab:8,media=disk",
+  );
+});
+
+Deno.test("a drive slot takes a new disk, a CD-ROM or a cloud-init drive", () => {
+  const iso = (name: string) => `local:iso/${name},media=cdrom`;
+  passes(
+    v.driveSlot,
+    "ab:8",
+    "ab:8,ssd=1",
+    "none,media=cdrom",
+    "ab:cloudinit",
+    iso("a.iso"),
+    iso("a.img"),
+    iso("a.ISO"),
+    iso("a.IMG"),
+  );
+  letters(v.driveSlot, (c) => iso(`${c}.iso`), WORD);
+  letters(v.driveSlot, (c) => iso(`a${c}.iso`), `${WORD}._+@ ()-`);
+  lengths(v.driveSlot, (n) => iso(`${many(n)}.iso`), 1, 201);
+  letters(v.driveSlot, (c) => iso(`a${c}iso`), ".");
+  letters(v.driveSlot, (c) => `${c}a:iso/a.iso,media=cdrom`, LETTERS);
+  letters(v.driveSlot, (c) => `${c}a:cloudinit`, LETTERS);
+  refuses(
+    v.driveSlot,
+    "media=cdrom",
+    "none",
+    "local:iso/a.iso",
+    "local:iso/a.iso,media=disk",
+    "ab:8,media=cdrom",
+    "none,media=cdrom,ssd=1",
+  );
+  refuses(
+    v.driveSlot,
+    "none,media=cdrom,media=cdrom",
+    "local:iso/../a.iso,media=cdrom",
+    "local:iso/a/b.iso,media=cdrom",
+    "local:import/a.iso,media=cdrom",
+  );
+  refuses(
+    v.driveSlot,
+    "local:iso/a.qcow2,media=cdrom",
+    "local:iso/.iso,media=cdrom",
+    "/a.iso,media=cdrom",
+    "xnone,media=cdrom",
+    "nonex,media=cdrom",
+  );
+  refuses(
+    v.driveSlot,
+    "ab:cloudinit,media=cdrom",
+    "ab:cloudinit,ssd=1",
+    ":cloudinit",
+    "cloudinit",
+    "ab:8:cloudinit",
+    "ab:vm-100-cloudinit",
+    "ab:cloudinitx",
+  );
+  refuses(v.driveSlot, "xmedia=cdrom", 8, true);
+});
+
+Deno.test("EFI disks and TPM states are new volumes", () => {
+  passes(
+    v.efiDisk,
+    "ab:1,efitype=4m,pre-enrolled-keys=1",
+    "ab:1,efitype=2m",
+    ...["raw", "qcow2", "vmdk"].map((f) => `ab:1,format=${f}`),
+  );
+  refuses(
+    v.efiDisk,
+    "ab:vm-100-disk-0",
+    "efitype=4m",
+    "ab:1,efitype=8m",
+    "ab:1,pre-enrolled-keys=x",
+    "ab:1,size=4M",
+    "ab:1,import-from=ab:2",
+    "ab:1,format=x",
+  );
+  passes(v.tpmState, "ab:1,version=v1.2", "ab:1,version=v2.0", "ab:1");
+  refuses(v.tpmState, "ab:vm-100-disk-0", "version=v2.0", "ab:1,version=v3.0", "ab:1,size=4M");
+});
+
+Deno.test("root file systems and mount points are new volumes, and mount points are backed up", () => {
+  passes(v.rootFilesystem, "ab:8", "ab:0.5");
+  refuses(
+    v.rootFilesystem,
+    "",
+    "ab:8,acl=1",
+    "volume=ab:8",
+    "/srv",
+    "ab:subvol-100-disk-0",
+    "ab:8,mountoptions=nodev",
+    "ab:8,quota=1",
+  );
+  passes(v.mountPoint, ["ab:8,mp=/srv", "ab:8,mp=/srv,backup=1"], "ab:8,mp=/srv,backup=1", [
+    "ab:8,ro=1,acl=0,mp=/a/b",
+    "ab:8,ro=1,acl=0,mp=/a/b,backup=1",
+  ]);
+  letters(v.mountPoint, (c) => `ab:8,backup=1,mp=/${c}`, `${WORD}_`);
+  letters(v.mountPoint, (c) => `ab:8,backup=1,mp=/a${c}b`, `${WORD}_.-/`);
+  letters(v.mountPoint, (c) => `ab:8,backup=1,mp=/a/b${c}c`, `${WORD}_.-/`);
+  refuses(
+    v.mountPoint,
+    "ab:8",
+    "mp=/srv",
+    "ab:8,mp=srv",
+    "ab:8,mp=/",
+    "ab:8,mp=/srv/",
+    "ab:8,mp=/srv//a",
+    "ab:8,mp=/..",
+    "ab:8,mp=/a/../b",
+    "ab:8,mp=/.a",
+  );
+  refuses(
+    v.mountPoint,
+    "ab:8,mp=/srv,backup=0",
+    "ab:8,mp=/srv,ro=x",
+    "ab:8,mp=/srv,acl=x",
+    "ab:8,mp=/srv,shared=1",
+    "/etc,mp=/srv",
+    "ab:subvol-1-disk-0,mp=/srv",
+  );
+});
+
+const mac = "BC:24:11:00:00:01";
+
+Deno.test("network devices of VMs", () => {
+  for (const model of ["virtio", "e1000", "e1000e", "rtl8139", "vmxnet3"]) {
+    passes(v.vmNetwork, model, [`${model}=${mac},bridge=vmbr0`, `${model},macaddr=${mac},bridge=vmbr0`], [
+      `${model}=${mac}`,
+      `${model},macaddr=${mac}`,
+    ]);
+  }
+  passes(
+    v.vmNetwork,
+    `virtio,macaddr=${mac},bridge=vmbr0,tag=1,firewall=1,rate=0.5,mtu=1,queues=0,link_down=1`,
+    "virtio,tag=4094,rate=100000,mtu=65520,queues=64",
+    "virtio,rate=0",
+  );
+  letters(v.vmNetwork, (c) => `virtio,trunks=${c}`, DIGITS);
+  letters(v.vmNetwork, (c) => `virtio,trunks=1${c}2`, `${DIGITS}-;`);
+  letters(v.vmNetwork, (c) => `virtio,trunks=1-${c}`, DIGITS);
+  letters(v.vmNetwork, (c) => `virtio,trunks=1;${c}`, DIGITS);
+  letters(v.vmNetwork, (c) => `virtio,trunks=1;2${c}3`, `${DIGITS}-;`);
+  letters(v.vmNetwork, (c) => `virtio,trunks=1;2-${c}`, DIGITS);
+  for (const lead of ["", "1-", "1;", "1;2-"]) {
+    lengths(
+      v.vmNetwork,
+      (n) => `virtio,trunks=${lead}${many(n, "1")}`,
+      1,
+      4,
+    );
+  }
+  passes(v.vmNetwork, "virtio,trunks=1;2;3", "virtio,trunks=1-2;3-4;5-6");
+  refuses(v.vmNetwork, "virtio,trunks=1-2-3", "virtio,trunks=1;2-3-4");
+  refuses(
+    v.vmNetwork,
+    "",
+    "bridge=vmbr0",
+    "model=virtio",
+    "ne2k",
+    "virtio,tag=0",
+    "virtio,tag=4095",
+    "virtio,rate=100001",
+    "virtio,mtu=0",
+    "virtio,mtu=65521",
+    "virtio,queues=65",
+    "virtio,queues=-1",
+  );
+  refuses(
+    v.vmNetwork,
+    "virtio,firewall=x",
+    "virtio,link_down=x",
+    "virtio,bridge=",
+    "virtio,script=/x",
+    `virtio=${mac},macaddr=${mac}`,
+    `virtio=${mac},bridge=vmbr0,macaddr=${mac}`,
+  );
+  refuses(
+    v.vmNetwork,
+    `virtio=${mac}x`,
+    `xvirtio=${mac}`,
+    `virtio=${mac},`,
+    "virtio=,bridge=vmbr0",
+    `virtio=${mac}\n`,
+    `model=virtio=${mac}`,
+    `virtio=${mac};bridge=vmbr0`,
+  );
+});
+
+Deno.test("network devices of containers", () => {
+  passes(
+    v.containerNetwork,
+    `name=eth0,bridge=vmbr0,hwaddr=${mac},ip=dhcp,ip6=auto,tag=1,firewall=1,rate=0,mtu=64,link_down=0,type=veth`,
+    "name=eth0,tag=4094,rate=100000,mtu=65535",
+  );
+  passes(
+    v.containerNetwork,
+    "name=eth0,ip=192.0.2.10/24,gw=192.0.2.1,ip6=2001:db8::2/64,gw6=2001:db8::1",
+    "name=eth0,ip=manual,ip6=manual",
+    "name=eth0,ip6=dhcp",
+  );
+  letters(v.containerNetwork, (c) => `name=${c}`, LETTERS);
+  letters(v.containerNetwork, (c) => `name=a${c}`, `${WORD}_.-`);
+  lengths(v.containerNetwork, (n) => `name=${many(n)}`, 1, 15);
+  letters(v.containerNetwork, (c) => `name=a,trunks=${c}`, DIGITS);
+  letters(v.containerNetwork, (c) => `name=a,trunks=1;${c}`, DIGITS);
+  letters(v.containerNetwork, (c) => `name=a,trunks=1${c}2`, `${DIGITS};`);
+  for (const lead of ["", "1;"]) lengths(v.containerNetwork, (n) => `name=a,trunks=${lead}${many(n, "1")}`, 1, 4);
+  passes(v.containerNetwork, "name=a,trunks=1;2;3");
+  refuses(
+    v.containerNetwork,
+    "",
+    "bridge=vmbr0",
+    "eth0",
+    "name=a,tag=0",
+    "name=a,tag=4095",
+    "name=a,rate=100001",
+    "name=a,mtu=63",
+    "name=a,mtu=65536",
+    "name=a,type=phys",
+    "name=a,firewall=x",
+  );
+  refuses(
+    v.containerNetwork,
+    "name=a,link_down=x",
+    "name=a,bridge=/",
+    "name=a,hwaddr=x",
+    "name=a,gw=x",
+    "name=a,gw6=x",
+    "name=a,host-managed=1",
+    "name=a,ip=auto",
+  );
+});
+
+Deno.test("addresses of cloud-init", () => {
+  passes(
+    v.ipConfig,
+    "ip=dhcp",
+    "ip=manual",
+    "ip=192.0.2.10/24,gw=192.0.2.1",
+    "ip6=auto",
+    "ip6=dhcp",
+    "ip6=manual",
+    "ip6=2001:db8::2/64,gw6=2001:db8::1",
+  );
+  letters(v.ipConfig, (c) => `ip=${c}.0.2.1/8`, DIGITS);
+  letters(v.ipConfig, (c) => `ip=1.0.2.${c}/8`, DIGITS);
+  letters(v.ipConfig, (c) => `ip=192${c}0.2.1/8`, ".");
+  letters(v.ipConfig, (c) => `ip=192.0.2.1/${c}`, DIGITS);
+  letters(v.ipConfig, (c) => `ip=192.0.2.1${c}8`, "/");
+  lengths(v.ipConfig, (n) => `ip=192.0.2.1/${many(n, "8")}`, 1, 2);
+  lengths(v.ipConfig, (n) => `ip=${many(n, "1")}.0.2.1/24`, 1, 3);
+  lengths(v.ipConfig, (n) => `ip=1.0.2.${many(n, "1")}/24`, 1, 3);
+  letters(v.ipConfig, (c) => `ip6=:${c}/8`, `${DIGITS}abcdefABCDEF:.`);
+  letters(v.ipConfig, (c) => `ip6=::1/${c}`, DIGITS);
+  lengths(v.ipConfig, (n) => `ip6=${many(n)}/64`, 2, 45);
+  lengths(v.ipConfig, (n) => `ip6=::1/${many(n, "1")}`, 1, 3);
+  letters(v.ipConfig, (c) => `gw6=:${c}`, `${DIGITS}abcdefABCDEF:.`);
+  lengths(v.ipConfig, (n) => `gw6=${many(n)}`, 2, 45);
+  passes(v.ipConfig, "gw=192.0.2.1", "gw=::1");
+  refuses(
+    v.ipConfig,
+    "ip=1.2.3/8",
+    "ip=1.2.3.4.5/8",
+    "ip=192.0.2.1",
+    "ip6=::1",
+    "ip=auto",
+    "gw=dhcp",
+    "ip=",
+    "x=1",
+    "",
+    "dhcp",
+    "ip=dhcpx",
+    "ip=xdhcp",
+    "ip6=autox",
+    "ip6=xmanual",
+  );
+});
+
+Deno.test("features of containers", () => {
+  passes(v.containerFeatures, "nesting=1", "keyctl=0,fuse=1", "nesting=1,keyctl=1,fuse=0");
+  refuses(v.containerFeatures, "mount=nfs", "mknod=1", "force_rw_sys=1", "nesting=2", "keyctl=x", "fuse=", "", "1");
+});
+
+Deno.test("agent, CPU, display, start order", () => {
+  passes(
+    v.guestAgent,
+    "1",
+    "0",
+    [true, "1"],
+    [false, "0"],
+    [1, "1"],
+    "1,fstrim_cloned_disks=1,freeze-fs-on-backup=0,type=virtio",
+    "1,type=isa",
+  );
+  refuses(
+    v.guestAgent,
+    "2",
+    "enabled=1",
+    "type=isa",
+    "1,type=x",
+    "1,fstrim_cloned_disks=x",
+    "1,freeze-fs-on-backup=x",
+    "1,x=1",
+  );
+  letters(v.cpuType, (c) => c, WORD);
+  letters(v.cpuType, (c) => `a${c}`, `${WORD}_.-`);
+  lengths(v.cpuType, (n) => many(n), 1, 64);
+  letters(v.cpuType, (c) => `host,flags=${c}aes`, "+-");
+  letters(v.cpuType, (c) => `host,flags=+${c}`, `${LOWER}${DIGITS}_.-`);
+  letters(v.cpuType, (c) => `host,flags=+a${c}`, `${LOWER}${DIGITS}_.-`);
+  letters(v.cpuType, (c) => `host,flags=+a;${c}b`, "+-");
+  letters(v.cpuType, (c) => `host,flags=+a;-${c}`, `${LOWER}${DIGITS}_.-`);
+  letters(v.cpuType, (c) => `host,flags=+a${c}-b`, `${LOWER}${DIGITS}_.-;`);
+  passes(v.cpuType, "host,flags=+aes;-pcid;+x2");
+  refuses(
+    v.cpuType,
+    "",
+    "cputype=host",
+    "host,hidden=1",
+    "host,flags=",
+    "host,flags=aes",
+    "host,flags=+",
+    "host,flags=+a;",
+    "host,flags=+a;+",
+    "flags=+aes",
+  );
+  for (const type of ["std", "virtio", "virtio-gl", "qxl", "vmware", "cirrus", "none"]) passes(v.display, type);
+  passes(v.display, "std,memory=4", "std,memory=512");
+  refuses(v.display, "serial0", "std,memory=3", "std,memory=513", "memory=16", "std,clipboard=vnc", "type=std");
+  passes(v.startupOrder, "0", "1,up=0,down=0", "100000,up=86400,down=86400", [5, "5"], "up=1");
+  refuses(v.startupOrder, "100001", "-1", "1,up=86401", "1,up=-1", "1,down=86401", "1,down=-1", "order=1", "any");
+});
+
+Deno.test("boot orders", () => {
+  for (const device of ["scsi", "virtio", "sata", "ide", "net"]) {
+    passes(v.bootOrder, `order=${device}0`, `order=net0;${device}12;net1`);
+  }
+  letters(v.bootOrder, (c) => `order=scsi${c}`, DIGITS);
+  letters(v.bootOrder, (c) => `order=net0;scsi${c}`, DIGITS);
+  letters(v.bootOrder, (c) => `order=net0${c}net1`, ";");
+  lengths(v.bootOrder, (n) => `order=scsi${many(n, "1")}`, 1, 2);
+  lengths(v.bootOrder, (n) => `order=net0;scsi${many(n, "1")}`, 1, 2);
+  refuses(
+    v.bootOrder,
+    "",
+    "order=",
+    "scsi0",
+    "order=usb0",
+    "order=hostpci0",
+    "order=scsi0;",
+    "order=scsi0;usb0",
+    "cdn",
+    "legacy=cdn",
+    "order=scsi0,legacy=c",
+  );
+});
+
+Deno.test("machine types", () => {
+  for (const kind of ["pc-i440fx", "pc-q35"]) {
+    passes(v.machineType, `${kind}-9.2`, `${kind}-10.0.1`, `${kind}-9.2+pve1`, `${kind}-9.2+pve12`, `${kind}-10.12.13`);
+    letters(v.machineType, (c) => `${kind}-${c}.2`, DIGITS);
+    letters(v.machineType, (c) => `${kind}-9.${c}`, DIGITS);
+    letters(v.machineType, (c) => `${kind}-9${c}2`, ".");
+    letters(v.machineType, (c) => `${kind}-9.2+pve${c}`, DIGITS);
+    letters(v.machineType, (c) => `${kind}-9.2${c}pve1`, "+");
+    refuses(
+      v.machineType,
+      `${kind}`,
+      `${kind}-9`,
+      `${kind}-9.`,
+      `${kind}-9.2+pve`,
+      `${kind}-9.2+pve1+pve1`,
+      `${kind}-.2`,
+      `x${kind}-9.2`,
+      `${kind}-9..2`,
+    );
+  }
+  passes(v.machineType, "pc", "q35", "virt");
+  refuses(v.machineType, "", "xpc", "pcx", "q35,viommu=intel", "type=q35", "q", "microvm");
+});
+
+Deno.test("container templates are never backups", () => {
+  const template = (name: string) => `local:vztmpl/${name}`;
+  for (const end of ["tar.gz", "tar.xz", "tar.zst", "tar.bz2", "tar", "txz", "tgz"]) {
+    passes(v.containerTemplate, template(`a.${end}`));
+  }
+  letters(v.containerTemplate, (c) => template(`${c}.tar.gz`), WORD);
+  letters(v.containerTemplate, (c) => template(`a${c}.tar.gz`), `${WORD}._+-`);
+  letters(v.containerTemplate, (c) => template(`a${c}tgz`), ".");
+  letters(v.containerTemplate, (c) => template(`a.tar${c}zst`), ".");
+  lengths(v.containerTemplate, (n) => template(`${many(n)}.tar.gz`), 1, 201);
+  letters(v.containerTemplate, (c) => `${c}a:vztmpl/a.tgz`, LETTERS);
+  refuses(
+    v.containerTemplate,
+    "local:backup/a.tar.zst",
+    template("../a.tgz"),
+    template("a/b.tgz"),
+    template("a.zip"),
+    template(".tgz"),
+    "/a.tgz",
+    template("a.tgzx"),
+    `x ${template("a.tgz")}`,
+    "a.tgz",
+    template("a.tar."),
+  );
+});
+
+Deno.test("public keys", () => {
+  const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA+/==";
+  const sent = (...lines: readonly string[]) => `${lines.join("\n")}\n`;
+  for (const type of ["ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "sk-ssh-ed25519@openssh.com"]) {
+    passes(v.publicKeys, [`${type} AAAA`, sent(`${type} AAAA`)], [
+      `${type} AAAA me@host ~ 1`,
+      sent(`${type} AAAA me@host ~ 1`),
+    ]);
+  }
+  passes(v.publicKeys, [`# mine\r\n\n ${""}\n${key}\r\n${key} b\n`, sent(key, `${key} b`)], [`${key}\n`, sent(key)], [
+    `${key} `,
+    sent(`${key} `),
+  ]);
+  const trial = (put: (char: string) => string, allowed: string) => {
+    for (const char of EVERY) {
+      if (char === "\n" || char === "\r") continue;
+      if (allowed.includes(char)) passes(v.publicKeys, [put(char), sent(put(char))]);
+      else refuses(v.publicKeys, put(char));
+    }
+  };
+  const printable = EVERY.filter((char) => char >= " " && char <= "~").join("");
+  trial((c) => `ssh-rsa A${c}A`, `${WORD}+/= `);
+  trial((c) => `ssh-rsa AAAA c${c}d`, printable);
+  trial((c) => `ecdsa-sha2-a${c}a AAAA`, `${LOWER}${DIGITS}- `);
+  trial((c) => `sk-a${c}a AAAA`, `${LOWER}${DIGITS}@.- `);
+  trial((c) => `ssh-rsa${c}AAAA`, " ");
+  refuses(
+    v.publicKeys,
+    "",
+    "\n",
+    "# only",
+    5,
+    "-----BEGIN OPENSSH PRIVATE KEY-----",
+    "ssh-rsa",
+    "ssh-rsa ",
+    "ssh-dss AAAA",
+    `x ${key}`,
+    `${key}\nrm -rf /`,
+    `command="x" ${key}`,
+    "ecdsa-sha2- AAAA",
+    "sk- AAAA",
+    " ssh-rsa AAAA",
+  );
+  const longest = `ssh-rsa ${many(16_376, "A")}`;
+  passes(v.publicKeys, [longest, sent(longest)]);
+  refuses(v.publicKeys, `${longest}A`);
+  assert.equal(
+    v.encodedPublicKeys("ssh-rsa AAAA+/= it's (me)*!", "x"),
+    "ssh-rsa%20AAAA%2B%2F%3D%20it%27s%20%28me%29%2A%21%0A",
+  );
+  assert.throws(
+    () => v.publicKeys("-----BEGIN OPENSSH PRIVATE KEY-----", "x"),
+    (error) => error instanceof Refusal && !error.message.includes("PRIVATE"),
+  );
+  assert.throws(
+    () => v.publicKeys(`${many(16_385)}`, "x"),
+    (error) => error instanceof Refusal && !error.message.includes("aaa"),
+  );
+});
