@@ -1,0 +1,167 @@
+/** The policy: who may write what under which settings, over arbitrary guests, arguments and requests. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { catalogue } from "../../src/safety/catalogue.ts";
+import * as policy from "../../src/safety/policy.ts";
+import type { GuestFacts, PolicySettings } from "../../src/safety/policy.ts";
+import { tools } from "../../src/tools/mod.ts";
+
+const writing = tools.filter(({ tier }) => tier !== "read");
+const changing = writing.filter(({ name }) => !/^(?:create|clone)_/.test(name));
+const creating = writing.filter(({ name }) => /^(?:create|clone)_/.test(name));
+
+const vmid = fc.integer({ min: 100, max: 130 });
+const tag = fc.constantFrom("prod", "db", "web", "Prod", "test");
+const guestOf = (id: number, tags: readonly string[]): GuestFacts => ({
+  vmid: id,
+  kind: "vm",
+  node: "pve1",
+  status: "running",
+  name: "x",
+  tags,
+});
+
+function decide(name: string, input: Record<string, unknown>, settings: PolicySettings, guest?: GuestFacts) {
+  const tool = tools.find((tool) => tool.name === name);
+  assert.ok(tool !== undefined, name);
+  return policy.decide(tool, input, settings, guest);
+}
+
+function refusal(name: string, input: Record<string, unknown>, settings: PolicySettings, guest?: GuestFacts): string {
+  const decision = decide(name, input, settings, guest);
+  assert.equal(decision.verdict, "refuse", `${name} ${JSON.stringify(input)} was not refused`);
+  return decision.verdict === "refuse" ? decision.reason : "";
+}
+
+Deno.test("without settings every call is allowed", () => {
+  for (const tool of tools) {
+    assert.equal(policy.decide(tool, { vmid: 100 }, { readOnly: false }, undefined).verdict, "allow", tool.name);
+    assert.ok(!policy.needsFacts(tool, { readOnly: false }), "facts cost a request");
+  }
+});
+
+Deno.test("reading is always allowed, and writing never where the server only reads", () => {
+  const settings = {
+    readOnly: true,
+    protected: { vmids: [100], tags: ["prod"] },
+    confirm: "writes",
+    pool: "p",
+  } as const;
+  for (const tool of tools) {
+    const reads = tool.tier === "read";
+    assert.equal(policy.offers(tool, settings), reads);
+    assert.equal(
+      policy.decide(tool, { vmid: 100 }, settings, undefined).verdict,
+      reads ? "allow" : "refuse",
+      tool.name,
+    );
+  }
+});
+
+Deno.test("no write touches a protected vmid, by the tool or by its request", () => {
+  fc.assert(fc.property(fc.uniqueArray(vmid, { maxLength: 8 }), vmid, fc.boolean(), (vmids, target, asks) => {
+    const settings: PolicySettings = {
+      readOnly: false,
+      protected: { vmids, tags: [] },
+      confirm: asks ? "writes" : "never",
+    };
+    const held = vmids.includes(target);
+    for (const tool of writing) {
+      const input = tool.name.startsWith("clone_") ? { source_vmid: 999, newid: target } : { vmid: target };
+      const { verdict } = policy.decide(tool, input, settings, guestOf(target, []));
+      assert.equal(verdict, held ? "refuse" : asks ? "ask" : "allow", tool.name);
+    }
+    for (const call of Object.keys(catalogue).filter((call) => !call.startsWith("GET "))) {
+      const params = call.endsWith("/clone") ? { vmid: 999, newid: target } : { vmid: target };
+      const write = policy.writeIn(call, params);
+      assert.ok(write !== undefined);
+      assert.equal(policy.judge(write, settings, guestOf(target, [])) !== undefined, held, call);
+    }
+  }));
+});
+
+Deno.test("a protected guest may be copied, as copying only reads it, but not to a protected number", () => {
+  const settings = { readOnly: false, protected: { vmids: [100, 105], tags: ["prod"] } };
+  const source = guestOf(100, ["prod"]);
+  assert.equal(decide("clone_vm", { source_vmid: 100, newid: 110 }, settings, source).verdict, "allow");
+  assert.equal(decide("clone_container", { source_vmid: 100 }, settings, source).verdict, "allow");
+  assert.match(refusal("clone_vm", { source_vmid: 100, newid: 105 }, settings, source), /105 is protected/);
+});
+
+Deno.test("no write touches a guest with a protected tag, in any case of letters", () => {
+  fc.assert(fc.property(fc.array(tag), fc.uniqueArray(tag), vmid, (present, names, target) => {
+    const tags = names.map((name) => name.toLowerCase());
+    const settings = { readOnly: false, protected: { vmids: [], tags } };
+    const held = present.some((name) => tags.includes(name.toLowerCase()));
+    for (const tool of changing) {
+      const { verdict } = policy.decide(tool, { vmid: target, config: {} }, settings, guestOf(target, present));
+      assert.equal(verdict, held ? "refuse" : "allow", tool.name);
+    }
+  }));
+});
+
+Deno.test("a guest that is not visible counts as protected where tags protect", () => {
+  const settings = { readOnly: false, protected: { vmids: [], tags: ["prod"] } };
+  for (const tool of changing) {
+    assert.match(refusal(tool.name, { vmid: 100 }, settings), /not visible to this token/);
+    assert.match(refusal(tool.name, { vmid: 100 }, settings, guestOf(101, [])), /not visible to this token/);
+  }
+});
+
+Deno.test("no call gives a protected tag, however it is written", () => {
+  const settings = { readOnly: false, protected: { vmids: [], tags: ["prod"] } };
+  for (const tags of ["prod", "PROD", "web;prod", "web, prod", "web prod", ";prod;"]) {
+    assert.match(refusal("set_vm_config", { vmid: 100, config: { tags } }, settings, guestOf(100, [])), /tag prod/);
+    assert.match(refusal("create_container", { tags }, settings), /tag prod/);
+    const write = policy.writeIn("POST /nodes/{node}/qemu", { vmid: 100, tags });
+    assert.ok(write !== undefined && policy.judge(write, settings, undefined) !== undefined);
+  }
+  for (const tags of ["", "product", "web;pro-d", "non-prod"]) {
+    assert.equal(
+      decide("set_vm_config", { vmid: 100, config: { tags } }, settings, guestOf(100, ["web"])).verdict,
+      "allow",
+    );
+  }
+});
+
+Deno.test("a new guest goes into the pool of the settings and into no other", () => {
+  const settings = { readOnly: false, pool: "agents" };
+  for (const tool of creating) {
+    const amended = policy.withPool(tool, { source_vmid: 100 }, settings);
+    assert.deepEqual(amended, { source_vmid: 100, pool: "agents" });
+    assert.equal(policy.decide(tool, amended, settings, undefined).verdict, "allow");
+    const other = policy.withPool(tool, { pool: "prod" }, settings);
+    assert.match(refusal(tool.name, other, settings), /pool="prod" was given/);
+    assert.match(refusal(tool.name, { pool: "Agents" }, settings), /agents only/);
+  }
+  for (const tool of changing) {
+    const input = { vmid: 100 };
+    assert.equal(policy.withPool(tool, input, settings), input);
+    assert.equal(policy.decide(tool, input, settings, undefined).verdict, "allow");
+  }
+  for (const call of ["POST /nodes/{node}/lxc", "POST /nodes/{node}/qemu/{vmid}/clone"]) {
+    const write = policy.writeIn(call, { vmid: 100, newid: 101 });
+    assert.match(
+      policy.judge(write ?? assert.fail(), settings, undefined)?.reason ?? "",
+      /has to be put into the pool/,
+    );
+  }
+  assert.deepEqual(policy.withPool(creating[0] ?? assert.fail(), {}, { readOnly: false }), {});
+});
+
+Deno.test("disruptive asks before what interrupts or changes, writes before every write", () => {
+  for (const tool of tools) {
+    const verdict = (confirm: "never" | "disruptive" | "writes") =>
+      policy.decide(tool, { vmid: 100 }, { readOnly: false, confirm }, guestOf(100, [])).verdict;
+    assert.equal(verdict("never"), "allow");
+    assert.equal(verdict("writes"), tool.tier === "read" ? "allow" : "ask", tool.name);
+    assert.equal(verdict("disruptive"), /^(?:stop|shutdown|reboot|set)_/.test(tool.name) ? "ask" : "allow", tool.name);
+  }
+});
+
+Deno.test("a write that names no guest it changes is refused, and a read is none", () => {
+  const settings = { readOnly: false };
+  const write = policy.writeIn("PUT /nodes/{node}/qemu/{vmid}/config", { vmid: "100" });
+  assert.match(policy.judge(write ?? assert.fail(), settings, undefined)?.reason ?? "", /does not say which guest/);
+  assert.equal(policy.writeIn("GET /nodes/{node}/qemu/{vmid}/config", { vmid: 100 }), undefined);
+});
