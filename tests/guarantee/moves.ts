@@ -1,0 +1,336 @@
+/** Random moves for the law: tool calls whose arguments are mostly right and sometimes hostile, and other people's deeds. */
+import fc from "fast-check";
+import { catalogue } from "../../src/safety/catalogue.ts";
+import { type Deed, deeds, natives } from "./world.ts";
+
+/** One call of a tool; `race`: what somebody else does just before one of its requests. */
+export interface Ask {
+  readonly tool: string;
+  readonly args: unknown;
+  readonly race: { readonly before: number; readonly deed: Deed; readonly pick: number } | undefined;
+}
+
+export type Move =
+  | { readonly kind: "call"; readonly calls: readonly Ask[] }
+  | { readonly kind: "deed"; readonly deed: Deed; readonly pick: number }
+  | { readonly kind: "clock"; readonly hours: number };
+
+/** Values that try to be more than a value. */
+export const hostile: readonly unknown[] = [
+  "",
+  " ",
+  "\n",
+  "..",
+  "../../access",
+  "a%2fb",
+  "a%252fb",
+  "x\n&delete=scsi0",
+  "x;delete=scsi0",
+  "x&force=1",
+  "virtio,bridge=vmbr0\n&delete=scsi0",
+  "virtio,bridge=vmbr0;delete=scsi0",
+  "local-lvm:8;delete=scsi0",
+  "local-lvm:8,mp=/",
+  "local-lvm:vm-100-disk-0",
+  "ceph:vm-104-disk-1",
+  "local-lvm:vm-104-disk-0,media=cdrom",
+  "file=ceph:vm-104-disk-1",
+  "local-lvm:8,file=ceph:vm-104-disk-1",
+  "local-lvm:0,import-from=ceph:vm-104-disk-1",
+  "/dev/sdb",
+  "/etc,mp=/x",
+  "none",
+  "none,media=cdrom",
+  "local-lvm:cloudinit",
+  "1e2",
+  "0x64",
+  "１０５",
+  "lосal-lvm:8",
+  "local‑lvm:8",
+  "\u0000",
+  "\u202e",
+  "x".repeat(10_000),
+  -1,
+  0,
+  1e21,
+  1.5,
+  Number.MAX_SAFE_INTEGER,
+  null,
+  true,
+  ["scsi0"],
+  ["a", "b"],
+  { delete: "scsi0" },
+  [{ a: 1 }],
+];
+const nasty: fc.Arbitrary<unknown> = fc.oneof(
+  { weight: 6, arbitrary: fc.constantFrom(...hostile) },
+  { weight: 1, arbitrary: fc.string({ unit: "binary", maxLength: 40 }) },
+  { weight: 1, arbitrary: fc.integer() },
+);
+
+/** Mostly one of `right`, sometimes something hostile. */
+function mostly(...right: readonly unknown[]): fc.Arbitrary<unknown> {
+  return fc.oneof({ weight: 60, arbitrary: fc.constantFrom(...right) }, { weight: 1, arbitrary: nasty });
+}
+/** There one time in `n`. */
+function rarely(n: number, arbitrary: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
+  return fc.option(arbitrary, { nil: undefined, freq: n - 1 }).chain((value) =>
+    fc.integer({ min: 0, max: n - 1 }).map((roll) => roll === 0 ? value : undefined)
+  );
+}
+
+const present = [...natives];
+const young = [110, 111, 112, 113, 115, 116, 117, 118, 119, 121, 122, 123, 124, 125];
+const vms = [...present.filter((vmid) => vmid < 200 || vmid >= 9000), 105, 105, 106, 103, ...young.slice(5, 9)];
+const containers = [...present.filter((vmid) => vmid >= 200 && vmid < 300), 203, 203, 205, ...young.slice(5, 9)];
+const nodes = ["pve1", "pve2", "pve3"];
+const disks = ["local-lvm", "ceph"];
+const templates = [
+  "local:vztmpl/debian-12-standard_12.12-1_amd64.tar.zst",
+  "nas:vztmpl/alpine-3.22-default_20250617_amd64.tar.xz",
+];
+const isos = ["local:iso/debian-13.1.0-amd64-netinst.iso", "nas:iso/virtio-win-0.1.271.iso", "none"];
+const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample agent@example";
+
+const shared: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
+  cores: mostly(1, 2, 4),
+  memory: mostly(512, 1024, "2048"),
+  description: mostly("notes", "a;b&delete=scsi0\nforce: 1"),
+  tags: mostly("web;prod", "a", ""),
+  onboot: mostly(true, false),
+  startup: mostly("order=2,up=30"),
+  nameserver: mostly("192.0.2.53"),
+  searchdomain: mostly("example.com"),
+  cpulimit: mostly(0, 1.5),
+};
+const vmSettings: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
+  ...shared,
+  name: mostly("fresh", "web-01"),
+  sockets: mostly(1, 2),
+  agent: mostly(true, false),
+  boot: mostly("order=scsi0;net0", "order=ide2"),
+  bios: mostly("ovmf", "seabios"),
+  machine: mostly("q35"),
+  vga: mostly("std"),
+  ciuser: mostly("admin"),
+  cipassword: mostly("correct horse"),
+  sshkeys: mostly(KEY),
+  ipconfig0: mostly("ip=dhcp", "ip=192.0.2.10/24,gw=192.0.2.1"),
+  net0: mostly("virtio,bridge=vmbr0", "e1000,bridge=vmbr1,tag=20"),
+  net1: mostly("virtio,bridge=vmbr0"),
+  scsi0: mostly("local-lvm:4", "ceph:2"),
+  scsi1: mostly("local-lvm:4", "ceph:2,discard=on"),
+  scsi5: mostly("local-lvm:4", "ceph:2"),
+  virtio1: mostly("ceph:1"),
+  sata0: mostly("ceph:1,ssd=1"),
+  efidisk0: mostly("ceph:1,efitype=4m"),
+  tpmstate0: mostly("ceph:1,version=v2.0"),
+  iso: mostly(...isos),
+  cloudinit: mostly(...disks),
+};
+const containerSettings: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
+  ...shared,
+  hostname: mostly("fresh"),
+  swap: mostly(0, 512),
+  timezone: mostly("host", "Europe/Vienna"),
+  features: mostly("nesting=1", "nesting"),
+  net0: mostly("name=eth0,bridge=vmbr0,ip=dhcp"),
+  net1: mostly("name=eth1,bridge=vmbr1,ip=192.0.2.10/24"),
+  mp0: mostly("ceph:2,mp=/srv/data", "local-lvm:1,mp=/data"),
+  mp1: mostly("ceph:2,mp=/srv/more"),
+  mp7: mostly("local-lvm:1,mp=/opt/x"),
+};
+/** Names that PVE knows and the server does not, and names of Object's prototype. */
+const foreignKeys = [
+  "delete",
+  "force",
+  "revert",
+  "skiplock",
+  "unused0",
+  "protection",
+  "lock",
+  "args",
+  "hookscript",
+  "archive",
+  "restore",
+  "template",
+  "digest",
+  "ide2",
+  "rootfs",
+  "scsi01",
+  "hostpci0",
+  "__proto__",
+  "constructor",
+  "toString",
+];
+const foreign = fc.tuple(
+  fc.constantFrom(...foreignKeys),
+  fc.oneof(fc.constantFrom<unknown>(1, "1", true, "scsi0", "unused0", "efidisk0"), nasty),
+);
+
+function settings(
+  known: Readonly<Record<string, fc.Arbitrary<unknown>>>,
+  most: number,
+): fc.Arbitrary<Record<string, unknown>> {
+  const pair = fc.oneof(
+    {
+      weight: 40,
+      arbitrary: fc.constantFrom(...Object.keys(known)).chain((key) =>
+        fc.tuple(fc.constant(key), known[key] ?? fc.constant(1))
+      ),
+    },
+    { weight: 1, arbitrary: foreign },
+  );
+  return fc.array(pair, { maxLength: most }).map(asRecord);
+}
+
+/** As JSON.parse makes it: `__proto__` is a key like any other. */
+function asRecord(pairs: readonly (readonly [string, unknown])[]): Record<string, unknown> {
+  const record: Record<string, unknown> = {};
+  for (const [key, value] of pairs) {
+    Object.defineProperty(record, key, { value, enumerable: true, configurable: true, writable: true });
+  }
+  return record;
+}
+
+function args(
+  fields: Readonly<Record<string, fc.Arbitrary<unknown>>>,
+  more: fc.Arbitrary<Record<string, unknown>> = fc.constant({}),
+): fc.Arbitrary<unknown> {
+  return fc.tuple(fc.record(fields), more).map(([own, rest]) =>
+    asRecord([...Object.entries(rest), ...Object.entries(own).filter(([, value]) => value !== undefined)])
+  );
+}
+
+const power = (pool: readonly number[]) => args({ vmid: mostly(...pool) });
+const create = {
+  node: rarely(3, mostly(...nodes)),
+  vmid: rarely(3, mostly(...young, 105, 203)),
+  pool: rarely(8, mostly("prod")),
+  start: rarely(4, mostly(true)),
+};
+const copy = {
+  newid: rarely(3, mostly(...young, 105)),
+  full: rarely(3, mostly(true, false)),
+  storage: rarely(3, mostly(...disks)),
+  target: rarely(6, mostly(...nodes)),
+  pool: rarely(8, mostly("prod")),
+  snapname: rarely(8, mostly("before-upgrade", "schema-v7", "current")),
+  description: rarely(5, mostly("a copy")),
+};
+
+// ---- Tools that lie -----------------------------------------------------------------------------------------------------
+
+const calls = Object.keys(catalogue);
+const hostileCalls = [
+  "DELETE /nodes/{node}/qemu/{vmid}",
+  "POST /nodes/{node}/qemu/{vmid}/snapshot/{snapname}/rollback",
+  "PUT /nodes/{node}/qemu/{vmid}/unlink",
+  "POST /nodes/{node}/vzdump",
+  "POST /nodes/{node}/execute",
+  "PUT /nodes/{node}/disks/wipedisk",
+  "get /version",
+  "constructor",
+  "__proto__",
+  "",
+];
+const rawSettings = {
+  ...vmSettings,
+  ...containerSettings,
+  agent: mostly("1", "0"),
+  ide2: mostly("none,media=cdrom", "local:iso/debian-13.1.0-amd64-netinst.iso,media=cdrom", "ceph:cloudinit"),
+  ide0: mostly("none,media=cdrom", "ceph:2", "local-lvm:cloudinit"),
+};
+const raw = args({
+  call: fc.oneof({ weight: 8, arbitrary: fc.constantFrom(...calls) }, {
+    weight: 5,
+    arbitrary: fc.constantFrom(...calls.filter((call) => !call.startsWith("GET "))),
+  }, { weight: 1, arbitrary: fc.constantFrom(...hostileCalls) }),
+  path: args({
+    node: mostly(...nodes, "pve2", "pve2"),
+    vmid: mostly(105, 203, ...present),
+    newid: rarely(2, mostly(...young, 105)),
+    storage: rarely(2, mostly(...disks)),
+    ostemplate: rarely(2, mostly(...templates)),
+    unprivileged: rarely(2, mostly(true, false)),
+  }),
+  digest: fc.constantFrom("none", "fresh", "fresh", "stale"),
+  tidy: fc.constantFrom(true, true, true, false),
+  more: settings(rawSettings, 2),
+});
+
+/** Arguments by tool; how often each is called. */
+const arguments_: Readonly<Record<string, readonly [number, fc.Arbitrary<unknown>]>> = {
+  list_nodes: [1, args({})],
+  node_status: [1, args({ node: mostly(...nodes) })],
+  cluster_resources: [1, args({ resource_type: mostly("vm", "storage", "all") })],
+  list_vms: [1, args({ name: rarely(2, mostly("web")), node: rarely(3, mostly(...nodes)) })],
+  list_containers: [1, args({ pool: rarely(2, mostly("prod")) })],
+  vm_status: [1, args({ vmid: mostly(...vms) })],
+  container_status: [1, args({ vmid: mostly(...containers) })],
+  vm_config: [1, args({ vmid: mostly(...vms) })],
+  container_config: [1, args({ name: mostly("test", "dns") })],
+  list_storage: [1, args({ node: rarely(2, mostly(...nodes)) })],
+  list_templates: [1, args({ kind: rarely(2, mostly("iso", "template_guest")) })],
+  next_vmid: [1, args({})],
+  allocate_vmid: [1, args({})],
+  start_vm: [8, power(vms)],
+  stop_vm: [6, power(vms)],
+  shutdown_vm: [6, power(vms)],
+  reboot_vm: [5, power(vms)],
+  start_container: [8, power(containers)],
+  stop_container: [6, power(containers)],
+  shutdown_container: [6, power(containers)],
+  reboot_container: [5, power(containers)],
+  create_vm: [
+    6,
+    args(
+      { ...create, storage: rarely(2, mostly(...disks)), disk_size: rarely(3, mostly(4, 8)) },
+      settings(vmSettings, 3),
+    ),
+  ],
+  create_container: [
+    6,
+    args({ ...create, ostemplate: mostly(...templates), storage: mostly(...disks) }, settings(containerSettings, 3)),
+  ],
+  clone_vm: [6, args({ ...copy, source_vmid: mostly(9000, 105, 106, 103, 102), name: rarely(2, mostly("copy")) })],
+  clone_container: [6, args({ ...copy, source_vmid: mostly(290, 203, 205), hostname: rarely(2, mostly("copy")) })],
+  set_vm_config: [16, args({ vmid: mostly(...vms), config: settings(vmSettings, 3) })],
+  set_container_config: [12, args({ vmid: mostly(...containers), config: settings(containerSettings, 3) })],
+  anything: [12, raw],
+  undeclared: [2, raw],
+};
+
+const race = fc.record({
+  before: fc.integer({ min: 0, max: 7 }),
+  deed: fc.constantFrom(...deeds),
+  pick: fc.nat(60),
+});
+const ask: fc.Arbitrary<Ask> = fc.oneof(
+  ...Object.entries(arguments_).map(([tool, [weight, arbitrary]]) => ({
+    weight,
+    arbitrary: fc.record({
+      tool: fc.constant(tool),
+      args: arbitrary,
+      race: fc.option(race, { nil: undefined, freq: 1 }).chain((found) =>
+        fc.integer({ min: 0, max: 5 }).map((roll) => roll === 0 ? found : undefined)
+      ),
+    }),
+  })),
+);
+
+export const moves: fc.Arbitrary<readonly Move[]> = fc.array(
+  fc.oneof<fc.MaybeWeightedArbitrary<Move>[]>(
+    { weight: 16, arbitrary: fc.record({ kind: fc.constant("call" as const), calls: fc.tuple(ask) }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("call" as const), calls: fc.tuple(ask, ask) }) },
+    {
+      weight: 4,
+      arbitrary: fc.record({ kind: fc.constant("deed" as const), deed: fc.constantFrom(...deeds), pick: fc.nat(60) }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constant("clock" as const), hours: fc.constantFrom(1, 8, 24, 72) }),
+    },
+  ),
+  { minLength: 1, maxLength: 40, size: "max" },
+);
