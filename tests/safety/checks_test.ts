@@ -1,41 +1,322 @@
 /** The state checks alone: what they ask PVE, what they add to a request, and when they refuse it. */
 import assert from "node:assert/strict";
-import { Refusal } from "../../src/errors.ts";
+import { PveError, Refusal } from "../../src/errors.ts";
 import { createClient } from "../../src/pve/client.ts";
+import { findLeftovers, runCheck } from "../../src/safety/checks.ts";
+import type { Call, CheckName } from "../../src/safety/catalogue.ts";
 import { admit } from "../../src/safety/gate.ts";
-import { runCheck } from "../../src/safety/checks.ts";
+
+type Answers = Readonly<Record<string, unknown>>;
 
 /** A PVE that answers each path with fixed data, and what it was asked. */
-function pveWith(answers: Readonly<Record<string, unknown>>) {
+function pveWith(answers: Answers) {
   const asked: string[] = [];
-  const client = createClient((call, params) => {
+  const signals: unknown[] = [];
+  const client = createClient((call, params, options) => {
     const { path, query } = admit(call, params);
-    asked.push(query === "" ? path : `${path}?${query}`);
-    const data = answers[asked.at(-1) ?? ""];
-    assert.notEqual(data, undefined, `nobody expected ${asked.at(-1)}`);
+    const address = query === "" ? path : `${path}?${query}`;
+    asked.push(address);
+    signals.push(options.signal);
+    const data = answers[address];
     return Promise.resolve({
-      status: 200,
-      reason: "OK",
+      status: data === undefined ? 500 : 200,
+      reason: data === undefined ? "nobody expected this" : "OK",
       contentType: "application/json",
       body: JSON.stringify({ data }),
     });
   });
-  return { client, asked };
+  return { client, asked, signals };
 }
 
-const START = "POST /nodes/{node}/qemu/{vmid}/status/start";
-const guest = { node: "pve1", vmid: 100 };
+async function check(name: CheckName, call: Call, given: Record<string, unknown>, answers: Answers) {
+  const { client, asked } = pveWith(answers);
+  return { added: await runCheck(name, call, given, client, {}), asked };
+}
 
-Deno.test("a pending deletion of a disk stops a start", async () => {
-  const rows = [{ key: "memory", value: 512, pending: 1024 }, {
-    key: "scsi1",
-    value: "local-lvm:vm-100-disk-1",
-    delete: 1,
-  }];
-  const { client, asked } = pveWith({ "/nodes/pve1/qemu/100/pending": rows });
-  await assert.rejects(
-    runCheck("pending", START, guest, client, {}),
-    (error) => error instanceof Refusal && /scsi1/.test(error.message),
+/** Fails unless the check refuses with a message that matches. */
+async function refuses(name: CheckName, call: Call, given: Record<string, unknown>, answers: Answers, why: RegExp) {
+  await assert.rejects(check(name, call, given, answers), (error) => {
+    assert.ok(error instanceof Refusal, String(error));
+    assert.match(`${error.message}. ${error.remedy ?? ""}`, why);
+    return true;
+  });
+}
+
+const kinds = {
+  qemu: {
+    start: "POST /nodes/{node}/qemu/{vmid}/status/start",
+    config: "PUT /nodes/{node}/qemu/{vmid}/config",
+    check: "vm-config",
+    disks: ["scsi0", "scsi30", "virtio15", "sata5", "ide3", "efidisk0", "tpmstate0"],
+    others: [
+      "net0",
+      "memory",
+      "scsihw",
+      "xscsi0",
+      "scsi0x",
+      "efidisk01",
+      "xefidisk0",
+      "tpmstate01",
+      "rootfs",
+      "mp0",
+      "vmstate",
+      "scsi",
+    ],
+    free: "scsi7",
+  },
+  lxc: {
+    start: "POST /nodes/{node}/lxc/{vmid}/status/start",
+    config: "PUT /nodes/{node}/lxc/{vmid}/config",
+    check: "container-config",
+    disks: ["rootfs", "mp0", "mp255"],
+    others: ["net0", "memory", "xrootfs", "rootfsx", "xmp0", "mp0x", "scsi0", "mp"],
+    free: "mp7",
+  },
+} as const;
+
+const guest = { node: "pve1", vmid: 100 };
+const digest = "8115a483bbeccc35e4a864025d3327d07a9a2b16";
+const volume = (key: string) => `local-lvm:vm-100-${key}`;
+
+for (const kind of ["qemu", "lxc"] as const) {
+  const { start, config, check: configCheck, disks, others, free } = kinds[kind];
+  const pendingPath = `/nodes/pve1/${kind}/100/pending`;
+  const configPath = `/nodes/pve1/${kind}/100/config`;
+  const power = (rows: readonly unknown[]) => check("pending", start, guest, { [pendingPath]: rows });
+  const write = (given: Record<string, unknown>, rows: readonly unknown[], held: Record<string, unknown> = {}) =>
+    check(configCheck, config, { ...guest, ...given }, { [pendingPath]: rows, [configPath]: { digest, ...held } });
+
+  Deno.test(`${kind}: a power call asks for pending changes, and adds nothing`, async () => {
+    assert.deepEqual(await power([]), { added: {}, asked: [pendingPath] });
+    const { asked } = await write({ memory: 512 }, []);
+    assert.deepEqual(asked.toSorted(), [configPath, pendingPath]);
+  });
+
+  Deno.test(`${kind}: a pending deletion or replacement of a disk stops power calls and config writes`, async () => {
+    for (const key of disks) {
+      const value = `${volume(key)},size=8G`;
+      const losses = [
+        { key, value, delete: 1 },
+        { key, value, delete: 2 },
+        { key, value, delete: "1" },
+        { key, value, pending: "local-lvm:vm-100-disk-9,size=8G" },
+        { key, value, pending: "none,media=cdrom" },
+        { key, value: "local:vm-100-cloudinit,media=cdrom", delete: 1 },
+        { key, value: "local:vm-100-cloudinit,media=cdrom", pending: "none,media=cdrom" },
+        { key, value: "local:100/vm-100-xmedia=cdrom", delete: 1 },
+        { key, value: "local:100/a,media=cdromx", delete: 1 },
+        { key, delete: 1 },
+      ];
+      for (const row of losses) {
+        const before = [{ key: "memory", value: 512 }];
+        const why = new RegExp(
+          `pending change that would ${"delete" in row ? "remove" : "replace"} its disk ${key} .*A person has to`,
+        );
+        await refuses("pending", start, guest, { [pendingPath]: [...before, row] }, why);
+        const answers = { [pendingPath]: [...before, row], [configPath]: { digest } };
+        await refuses(configCheck, config, { ...guest, memory: 512 }, answers, why);
+      }
+    }
+  });
+
+  Deno.test(`${kind}: what loses no disk stops nothing`, async () => {
+    const harmless = [
+      ...disks.flatMap((key) => [
+        { key, value: `${volume(key)},size=8G` },
+        { key, value: `${volume(key)},size=8G`, delete: 0 },
+        { key, value: `${volume(key)},size=8G`, pending: `${volume(key)},size=8G,ssd=1` },
+        { key, pending: `${volume(key)},size=8G` },
+        { key, value: "none,media=cdrom", delete: 1 },
+        { key, value: "local:iso/a.iso,media=cdrom,size=4M", pending: "local:iso/b.iso,media=cdrom" },
+        { key, value: "media=cdrom,file=none", delete: 1 },
+      ]),
+      ...others.flatMap((key) => [{ key, value: "a", delete: 1 }, { key, value: "a", pending: "b" }]),
+    ];
+    for (const row of harmless) {
+      await power([row]);
+      await write({ memory: 512 }, [row]);
+    }
+  });
+
+  Deno.test(`${kind}: a config write carries the digest of what was read, or the caller's own`, async () => {
+    assert.deepEqual((await write({ memory: 512 }, [])).added, { digest });
+    assert.deepEqual((await write({ memory: 512, digest: "b".repeat(40) }, [])).added, {});
+    await refuses(configCheck, config, guest, { [pendingPath]: [], [configPath]: { memory: 512 } }, /no digest/);
+  });
+
+  Deno.test(`${kind}: a disk goes into a free slot only`, async () => {
+    const value = kind === "qemu" ? "local-lvm:8" : "local-lvm:8,mp=/srv";
+    assert.deepEqual((await write({ [free]: value }, [{ key: "memory", value: 512 }])).added, { digest });
+    const path = { [pendingPath]: [], [configPath]: { digest } };
+    for (const key of disks) {
+      const why = new RegExp(`Refused ${key}=.*${key} of guest 100 holds .*free slot`);
+      const given = { ...guest, memory: 512, [key]: value };
+      await write({ [key]: undefined }, [], { [key]: volume(key) });
+      await write({ [key]: value }, [{ key: free, value: volume(free) }], { [free]: volume(free) });
+      await refuses(configCheck, config, given, { ...path, [configPath]: { digest, [key]: volume(key) } }, why);
+      await refuses(configCheck, config, given, { ...path, [pendingPath]: [{ key, value: volume(key) }] }, why);
+      await refuses(configCheck, config, given, { ...path, [pendingPath]: [{ key, pending: volume(key) }] }, why);
+      // An empty drive is no free slot for a disk, nor is a disk's slot free for a drive.
+      await refuses(configCheck, config, given, { ...path, [configPath]: { digest, [key]: "none,media=cdrom" } }, why);
+      const drive = { ...guest, [key]: "none,media=cdrom" };
+      await refuses(configCheck, config, drive, { ...path, [configPath]: { digest, [key]: volume(key) } }, why);
+      for (const cloudInit of ["local:vm-100-cloudinit,media=cdrom", "local:cloudinit"]) {
+        await refuses(configCheck, config, drive, { ...path, [configPath]: { digest, [key]: cloudInit } }, why);
+        await refuses(configCheck, config, { ...guest, [key]: "local:cloudinit,media=cdrom" }, {
+          ...path,
+          [configPath]: { digest, [key]: "none,media=cdrom" },
+        }, why);
+      }
+      const mixed = {
+        ...path,
+        [configPath]: { digest, [key]: "none,media=cdrom" },
+        [pendingPath]: [{ key, pending: volume(key) }],
+      };
+      await refuses(configCheck, config, drive, mixed, why);
+    }
+  });
+
+  Deno.test(`${kind}: a CD-ROM may change to another one`, async () => {
+    for (const held of ["none,media=cdrom", "local:iso/a.iso,media=cdrom,size=4M"]) {
+      const { added } = await write({ [disks[0]]: "local:iso/b.iso,media=cdrom" }, [{ key: disks[0], value: held }], {
+        [disks[0]]: held,
+      });
+      assert.deepEqual(added, { digest });
+    }
+  });
+
+  Deno.test(`${kind}: other settings may be there already`, async () => {
+    for (const key of others) await write({ [key]: "a" }, [{ key, value: "b" }], { [key]: "b" });
+  });
+
+  Deno.test(`${kind}: without a guest, or when the state cannot be read, there is no write`, async () => {
+    for (const given of [{}, { node: "pve1" }, { vmid: 100 }, { node: 1, vmid: 100 }, { node: "pve1", vmid: "100" }]) {
+      await refuses("pending", start, given, {}, /node and vmid are missing/);
+      await refuses(configCheck, config, given, {}, /node and vmid are missing/);
+    }
+    await assert.rejects(check("pending", start, guest, {}), PveError);
+    await assert.rejects(check(configCheck, config, guest, { [pendingPath]: [] }), PveError);
+    await assert.rejects(check(configCheck, config, guest, { [configPath]: { digest } }), PveError);
+  });
+}
+
+const VMS = "/cluster/resources?type=vm";
+const STORAGES = "/cluster/resources?type=storage";
+const storage = (over: Record<string, unknown> = {}) => ({
+  type: "storage",
+  id: "storage/pve1/local",
+  node: "pve1",
+  storage: "local",
+  status: "available",
+  content: "images,iso",
+  ...over,
+});
+const content = (node: string, name: string, vmid: number) => `/nodes/${node}/storage/${name}/content?vmid=${vmid}`;
+const CREATE = "POST /nodes/{node}/qemu";
+const CLONE = "POST /nodes/{node}/qemu/{vmid}/clone";
+
+Deno.test("a vmid that a guest has is not free", async () => {
+  const answers = (row: Record<string, unknown>) => ({ [VMS]: [{ id: "qemu/99", vmid: 99 }, row], [STORAGES]: [] });
+  const taken = { id: "qemu/300", type: "qemu", vmid: 300, name: "web", node: "pve2" };
+  await refuses(
+    "free-vmid",
+    CREATE,
+    { node: "pve1", vmid: 300 },
+    answers(taken),
+    /Refused vmid 300: the VM "web" on pve2 has it.*next_vmid/,
   );
-  assert.deepEqual(asked, ["/nodes/pve1/qemu/100/pending"]);
+  await refuses(
+    "free-vmid",
+    CLONE,
+    { node: "pve1", vmid: 100, newid: 300 },
+    answers({ ...taken, type: "lxc" }),
+    /the container "web" on pve2/,
+  );
+  const bare = { id: "qemu/300", type: "qemu", vmid: 300 };
+  await refuses("free-vmid", CREATE, { node: "pve1", vmid: 300 }, answers(bare), /the VM "" on \? has it/);
+  // The number of the guest that is copied is taken, and is not the new one.
+  assert.deepEqual(
+    (await check("free-vmid", CLONE, { node: "pve1", vmid: 300, newid: 301 }, answers(taken))).added,
+    {},
+  );
+  for (const given of [{ node: "pve1" }, { node: "pve1", vmid: "300" }, { node: "pve1", vmid: 100, newid: "300" }]) {
+    await refuses("free-vmid", CREATE, given, answers(taken), /vmid is missing/);
+  }
+});
+
+Deno.test("a vmid with volumes or backups left on any storage is not free", async () => {
+  for (const kind of ["images", "rootdir", "backup", "iso,backup", "images,rootdir"]) {
+    const left = { volid: "local:backup/vzdump-qemu-300.vma.zst", vmid: 300, format: "vma.zst", size: 1 };
+    const other = { volid: "local:backup/vzdump-qemu-3001.vma.zst", vmid: 3001, format: "vma.zst", size: 1 };
+    const answers = {
+      [VMS]: [],
+      [STORAGES]: [storage({ content: kind })],
+      [content("pve1", "local", 300)]: [other, left, left],
+    };
+    await refuses(
+      "free-vmid",
+      CREATE,
+      { node: "pve1", vmid: 300 },
+      answers,
+      /no guest has it, but 2 volume\(s\).*such as local:backup\/vzdump-qemu-300.*next_vmid/,
+    );
+    const free = { ...answers, [content("pve1", "local", 300)]: [other] };
+    assert.deepEqual(await check("free-vmid", CREATE, { node: "pve1", vmid: 300 }, free), {
+      added: {},
+      asked: [VMS, STORAGES, content("pve1", "local", 300)],
+    });
+  }
+  await assert.rejects(
+    check("free-vmid", CREATE, { node: "pve1", vmid: 300 }, { [VMS]: [], [STORAGES]: [storage()] }),
+    PveError,
+  );
+  await assert.rejects(check("free-vmid", CREATE, { node: "pve1", vmid: 300 }, { [STORAGES]: [] }), PveError);
+});
+
+Deno.test("findLeftovers() looks at every storage once, and at those only that can hold something", async () => {
+  const volumes = (node: string, name: string) => [{ volid: `${name}:${node}`, vmid: 300, format: "raw", size: 1 }];
+  const { client, asked } = pveWith({
+    [STORAGES]: [
+      storage(),
+      storage({ node: "pve2" }),
+      storage({ storage: "nfs", shared: 1 }),
+      storage({ storage: "nfs", shared: 1, node: "pve2" }),
+      storage({ storage: "off", status: "unknown" }),
+      storage({ storage: "isos", content: "iso,vztmpl,snippets" }),
+      storage({ storage: "nothing", content: undefined }),
+      storage({ storage: undefined }),
+      storage({ node: undefined, storage: "lost" }),
+    ],
+    [content("pve1", "local", 300)]: volumes("pve1", "local"),
+    [content("pve2", "local", 300)]: volumes("pve2", "local"),
+    [content("pve2", "nfs", 300)]: volumes("pve2", "nfs"),
+    [content("pve1", "nfs", 300)]: volumes("pve1", "nfs"),
+  });
+  const found = await findLeftovers(300, client);
+  assert.deepEqual(found.map(({ node, storage, volid }) => [node, storage, volid]), [
+    ["pve1", "local", "local:pve1"],
+    ["pve2", "local", "local:pve2"],
+    ["pve2", "nfs", "nfs:pve2"],
+  ]);
+  assert.equal(asked.length, 4);
+});
+
+Deno.test("a cancelled call cancels what its check asks", async () => {
+  const { signal } = new AbortController();
+  const { client, signals } = pveWith({
+    "/nodes/pve1/qemu/100/pending": [],
+    "/nodes/pve1/lxc/100/pending": [],
+    "/nodes/pve1/qemu/100/config": { digest },
+    "/nodes/pve1/lxc/100/config": { digest },
+    [VMS]: [],
+    [STORAGES]: [storage()],
+    [content("pve1", "local", 300)]: [],
+  });
+  for (const { start, config, check } of Object.values(kinds)) {
+    await runCheck("pending", start, guest, client, { signal });
+    await runCheck(check, config, guest, client, { signal });
+  }
+  await runCheck("free-vmid", CREATE, { node: "pve1", vmid: 300 }, client, { signal });
+  assert.equal(signals.length, 9);
+  for (const one of signals) assert.equal(one, signal);
 });
