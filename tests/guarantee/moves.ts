@@ -73,10 +73,8 @@ function mostly(...right: readonly unknown[]): fc.Arbitrary<unknown> {
   return fc.oneof({ weight: 60, arbitrary: fc.constantFrom(...right) }, { weight: 1, arbitrary: nasty });
 }
 /** There one time in `n`. */
-function rarely(n: number, arbitrary: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
-  return fc.option(arbitrary, { nil: undefined, freq: n - 1 }).chain((value) =>
-    fc.integer({ min: 0, max: n - 1 }).map((roll) => roll === 0 ? value : undefined)
-  );
+function rarely<T>(n: number, arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> {
+  return fc.oneof({ weight: n - 1, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary });
 }
 
 const present = [...natives];
@@ -241,22 +239,39 @@ const rawSettings = {
   ide2: mostly("none,media=cdrom", "local:iso/debian-13.1.0-amd64-netinst.iso,media=cdrom", "ceph:cloudinit"),
   ide0: mostly("none,media=cdrom", "ceph:2", "local-lvm:cloudinit"),
 };
-const raw = args({
-  call: fc.oneof({ weight: 8, arbitrary: fc.constantFrom(...calls) }, {
-    weight: 5,
-    arbitrary: fc.constantFrom(...calls.filter((call) => !call.startsWith("GET "))),
-  }, { weight: 1, arbitrary: fc.constantFrom(...hostileCalls) }),
-  path: args({
-    node: mostly(...nodes, "pve2", "pve2"),
-    vmid: mostly(105, 203, ...present),
-    newid: rarely(2, mostly(...young, 105)),
-    storage: rarely(2, mostly(...disks)),
-    ostemplate: rarely(2, mostly(...templates)),
-    unprivileged: rarely(2, mostly(true, false)),
-  }),
-  digest: fc.constantFrom("none", "fresh", "fresh", "stale"),
-  tidy: fc.constantFrom(true, true, true, false),
-  more: settings(rawSettings, 2),
+const anyCall = fc.oneof(
+  { weight: 6, arbitrary: fc.constantFrom(...calls) },
+  { weight: 12, arbitrary: fc.constantFrom(...calls.filter((call) => !call.startsWith("GET "))) },
+  { weight: 1, arbitrary: fc.constantFrom(...hostileCalls) },
+);
+const homes = {
+  qemu: [["pve2", 105], ["pve3", 106], ["pve2", 103], ["pve1", 102], ["pve1", 9000], ["pve3", 109]],
+  lxc: [["pve2", 203], ["pve3", 205], ["pve1", 200], ["pve2", 202], ["pve1", 290]],
+} as const;
+const raw = anyCall.chain((call) => {
+  const guest = fc.constantFrom(...(call.includes("/lxc/") ? homes.lxc : homes.qemu));
+  const fresh = /^POST \/nodes\/\{node\}\/(?:qemu|lxc)$/.test(call);
+  const place = guest.chain(([node, vmid]) =>
+    args({
+      node: mostly(node, node, node, ...nodes),
+      vmid: fresh ? mostly(...young) : mostly(vmid),
+      newid: mostly(...young),
+      storage: rarely(3, mostly(...disks)),
+      ostemplate: mostly(...templates),
+      unprivileged: mostly(true),
+      rootfs: rarely(2, mostly("ceph:2", "local-lvm:2")),
+      target: rarely(8, mostly(...nodes)),
+      full: rarely(2, mostly(true, false)),
+      upid: fc.constant("UPID:pve2:00000603:151D4606:6B02D940:qmstart:105:agent@pve!mcp:"),
+    })
+  );
+  return args({
+    call: fc.constant(call),
+    path: place,
+    digest: fc.constantFrom("none", "fresh", "fresh", "fresh", "stale"),
+    tidy: fc.constantFrom(true, true, true, false),
+    more: settings(rawSettings, 2),
+  });
 });
 
 /** Arguments by tool; how often each is called. */
@@ -312,9 +327,7 @@ const ask: fc.Arbitrary<Ask> = fc.oneof(
     arbitrary: fc.record({
       tool: fc.constant(tool),
       args: arbitrary,
-      race: fc.option(race, { nil: undefined, freq: 1 }).chain((found) =>
-        fc.integer({ min: 0, max: 5 }).map((roll) => roll === 0 ? found : undefined)
-      ),
+      race: rarely(6, race),
     }),
   })),
 );
