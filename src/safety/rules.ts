@@ -22,7 +22,7 @@ export function rule(says: string, judge: (value: Scalar, name: string) => strin
 
 /** Refuses a value: `Refused net0="…": why`. The value is cut, as it may be anything a model wrote. */
 export function refuse(name: string, value: unknown, why: string): never {
-  const shown = typeof value === "string" ? value : String(value);
+  const shown = String(value);
   const cut = shown.length > 80 ? `${shown.slice(0, 80)}…` : shown;
   throw new Refusal(`Refused ${name}=${JSON.stringify(cut)}: ${why}`);
 }

@@ -113,7 +113,8 @@ Deno.test("decimal", () => {
     "1.5x",
     true,
   );
-  refuses(rule, Number.NaN, Infinity, "1.5.5", "1.x");
+  refuses(rule, Number.NaN, Infinity, "1.5.5", "1.x", "1.5 ", "1.e1", "1.\n5");
+  refuses(r.decimal(0, 9), "", ".5", " ", "-0");
 });
 
 Deno.test("oneOf", () => {
@@ -192,12 +193,16 @@ Deno.test("a property string is taken apart, judged and rebuilt", () => {
   for (const key of ["constructor", "__proto__", "toString", "hasOwnProperty", ""]) refuses(rule, `abc,${key}=1`);
 });
 
+/** A property string that may be anything. */
+const any = r.properties({ first: "v", keys: { v: r.matching(/[^]*/, "anything") } });
+
 Deno.test("a property string is short, printable ASCII", () => {
   const rule = r.properties(format);
   assert.equal(rule("a".repeat(1024), "x").length, 1024);
   assert.match(message(() => rule("a".repeat(1025), "x")), /at most 1024 printable ASCII/);
   assert.equal(rule("a ~", "x"), "a ~");
-  const any = r.properties({ first: "v", keys: { v: r.matching(/[^]*/, "anything") } });
+  assert.equal(any("", "x"), "");
+  refuses(any, "=1", "=", "v=1");
   for (let code = 0; code < 300; code++) {
     const value = `a${String.fromCharCode(code)}b`;
     if (code === 44) continue;
@@ -214,6 +219,7 @@ Deno.test("a property string may be a number or a boolean", () => {
   assert.equal(rule(1, "x"), "1");
   for (const value of [[], {}, null, undefined, Symbol("x")]) {
     assert.throws(() => Reflect.apply(rule, undefined, [value, "x"]), Refusal);
+    assert.throws(() => Reflect.apply(any, undefined, [value, "x"]), Refusal);
   }
 });
 
@@ -221,6 +227,7 @@ Deno.test("a property string without a first value has names only", () => {
   const rule = r.properties({ keys: { a: r.flag, b: r.flag } });
   assert.equal(rule("b=1,a=0", "x"), "b=1,a=0");
   refuses(rule, "1", "a", "a=1,1", "", "=1");
+  refuses(r.properties({ keys: { a: r.matching(/ab/, "ab") } }), "ab");
 });
 
 Deno.test("what is added to a property string is there once", () => {

@@ -357,6 +357,7 @@ Deno.test("root file systems and mount points are new volumes, and mount points 
     "ab:8",
     "mp=/srv",
     "ab:8,mp=srv",
+    "ab:8,mp=",
     "ab:8,mp=/",
     "ab:8,mp=/srv/",
     "ab:8,mp=/srv//a",
