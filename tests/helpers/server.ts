@@ -54,6 +54,8 @@ export interface RunOptions {
   /** Environment beside, or instead of, the settings that reach the simulator; undefined removes one. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly args?: readonly string[];
+  /** A command that starts the server's command, which follows as its arguments. */
+  readonly through?: readonly string[];
   /** Permissions beside the usual ones. */
   readonly permissions?: readonly string[];
   readonly client?: ClientOptions;
@@ -97,7 +99,7 @@ export async function withServer(options: RunOptions, test: (running: Running) =
       value === undefined ? [] : [[name, value]]
     ),
   );
-  const [command, ...args] = serverCommand(options.permissions);
+  const [command = "", ...args] = [...options.through ?? [], ...serverCommand(options.permissions)];
   const transport = new StdioClientTransport({
     command,
     args: [...args, "serve", ...options.args ?? []],
