@@ -163,7 +163,6 @@ const vmNetworkFormat: PropertyFormat = {
 export const vmNetwork: Rule = rule(sayProperties(vmNetworkFormat), (value, name) => {
   const source = String(value);
   const alias = new RegExp(`^(${NETWORK_MODELS.join("|")})=(${MAC})(,|$)`).exec(source);
-  if (alias !== null && /,macaddr=/.test(source)) return refuse(name, value, "the MAC address stands in it twice");
   const plain = alias === null
     ? source
     : `${alias[1]},macaddr=${alias[2]}${source.slice(alias[0].length - (alias[3] ?? "").length)}`;

@@ -427,6 +427,8 @@ Deno.test("network devices of VMs", () => {
     "virtio,link_down=x",
     "virtio,bridge=",
     "virtio,script=/x",
+    "virtio,macaddr=x",
+    "virtio,macaddr=",
     `virtio=${mac},macaddr=${mac}`,
     `virtio=${mac},bridge=vmbr0,macaddr=${mac}`,
   );
@@ -482,6 +484,8 @@ Deno.test("network devices of containers", () => {
     "name=a,hwaddr=x",
     "name=a,gw=x",
     "name=a,gw6=x",
+    "name=a,ip=x",
+    "name=a,ip6=x",
     "name=a,host-managed=1",
     "name=a,ip=auto",
   );
@@ -520,6 +524,8 @@ Deno.test("addresses of cloud-init", () => {
     "ip=192.0.2.1",
     "ip6=::1",
     "ip=auto",
+    "ip6=x",
+    "gw6=x",
     "gw=dhcp",
     "ip=",
     "x=1",
