@@ -538,6 +538,10 @@ Deno.test("addresses of cloud-init", () => {
   );
 });
 
+Deno.test("addresses of cloud-init are addresses", () => {
+  refuses(v.ipConfig, "ip=x", "ip6=x", "gw=x", "gw6=x", "ip6=", "gw=", "gw6=");
+});
+
 Deno.test("features of containers", () => {
   passes(v.containerFeatures, "nesting=1", "keyctl=0,fuse=1", "nesting=1,keyctl=1,fuse=0");
   refuses(v.containerFeatures, "mount=nfs", "mknod=1", "force_rw_sys=1", "nesting=2", "keyctl=x", "fuse=", "", "1");
