@@ -22,7 +22,7 @@ const LONGEST_ERROR = 4000;
 const asIs: Redact = (text) => text;
 
 export function success(answer: Readonly<Record<string, unknown>>, redact: Redact = asIs): CallResult {
-  const shown = fields(redacted(cleaned(answer), redact));
+  const shown = { ...cleaned(fields(redacted(answer, redact))) };
   return { content: [{ type: "text", text: renderText(shown) }], structuredContent: shown };
 }
 
@@ -78,7 +78,7 @@ export function failure(error: unknown, redact: Redact = asIs): CallResult {
   return {
     content: [{ type: "text", text }],
     isError: true,
-    _meta: { "proxmox-mcp/error": { kind, ...fields(redacted(cleaned(details), redact)) } },
+    _meta: { "proxmox-mcp/error": { kind, ...cleaned(fields(redacted(details, redact))) } },
   };
 }
 

@@ -77,11 +77,16 @@ const KNOWN_CAUSES: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
+/** Log lines hold what guests and programs print: each stands in quotes, and is cut. */
+function quoted(line: string): string {
+  return `  ${JSON.stringify(line.length > 300 ? `${line.slice(0, 300)}…` : line)}`;
+}
+
 function failure(upid: string, exitStatus: string, log: readonly string[]): PveError {
   const { type, id } = parseUpid(upid);
   const tail = log.filter((line) => !line.startsWith("TASK ERROR")).slice(-5);
   const known = KNOWN_CAUSES.find(([pattern]) => pattern.test(`${exitStatus}\n${tail.join("\n")}`));
-  const lines = tail.length > 0 ? `\nLast lines of its log:\n${tail.map((line) => `  ${line}`).join("\n")}` : "";
+  const lines = tail.length > 0 ? `\nLast lines of its log:\n${tail.map(quoted).join("\n")}` : "";
   return new PveError(`Task ${type}${id === "" ? "" : ` of guest ${id}`} failed: ${exitStatus} (${upid})${lines}`, {
     kind: "task",
     reason: exitStatus,

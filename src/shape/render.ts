@@ -1,31 +1,68 @@
 /** Renders any structured answer as lean text; keys read as in the structure, so that both forms agree. */
 import { flat, oneLine, type Row, table } from "./table.ts";
-import { cleanText } from "./untrusted.ts";
+import { untrusted } from "./untrusted.ts";
 
 /** Lists of plain values up to this many characters stand on one line. */
 const shortList = 80;
 
+/** Texts that guests and other people supply: in text they stand in quotes wherever they are more than a plain word. */
+const freeText: ReadonlySet<string> = new Set([
+  "name",
+  "hostname",
+  "description",
+  "comment",
+  "tags",
+  "warnings",
+  "exit_status",
+  "old",
+  "new",
+]);
+
+const plainWord = /^[\p{L}\p{M}\p{N}_.:;,=+@/()-]*$/u;
+
+/** The most characters of a text, by its key. Old values are complete, as an answer may be all that keeps them. */
+const LONGEST: ReadonlyMap<string, number> = new Map([
+  ["name", 255],
+  ["hostname", 255],
+  ["warnings", 300],
+  ["old", 10_000],
+  ["new", 10_000],
+]);
+const LONGEST_OTHER = 1000;
+const LONGEST_KEY = 100;
+
 /**
  * The text of an answer: plain values as `key: value`, lists of objects as tables under `key (count):`, nested objects
- * indented below `key:`, lists of sentences as lines. What is undefined or null is left out. Text of several lines is
- * indented below its key, so that guest-supplied text cannot pose as another key. `tableOf` draws the tables.
+ * indented below `key:`, lists of sentences as lines. What is undefined or null is left out. Free text stands in quotes,
+ * as JSON; other text of several lines is indented below its key: so it cannot pose as another key. `tableOf` draws the
+ * tables.
  */
 export function renderText(
   value: Readonly<Record<string, unknown>>,
   tableOf: (rows: readonly Row[]) => string = table,
 ): string {
-  return properties(cleaned(value), tableOf).join("\n");
+  return properties(mapped(cleaned(value), quoted), tableOf).join("\n");
 }
 
-/** The same with all its text cleaned, piece by piece: in the joined text an escape sequence could swallow its neighbours. */
+/** The same with all its text cleaned and cut, piece by piece: joined, an escape sequence could swallow its neighbours. */
 export function cleaned(value: object): object {
-  return Object.fromEntries(Object.entries(value).map(([key, part]) => [oneLine(cleanText(key)), cleanedPart(part)]));
+  return mapped(value, (text, key) => untrusted(text, LONGEST.get(key) ?? LONGEST_OTHER));
 }
 
-function cleanedPart(value: unknown): unknown {
-  if (typeof value === "string") return cleanText(value);
-  if (Array.isArray(value)) return value.map(cleanedPart);
-  return typeof value === "object" && value !== null ? cleaned(value) : value;
+function quoted(text: string, key: string): string {
+  return freeText.has(key) && !plainWord.test(text) ? JSON.stringify(text) : text;
+}
+
+/** A copy with every text replaced; texts in a list go by the list's key. */
+function mapped(value: object, change: (text: string, key: string) => string): object {
+  const part = (value: unknown, key: string): unknown => {
+    if (typeof value === "string") return change(value, key);
+    if (Array.isArray(value)) return value.map((item) => part(item, key));
+    return typeof value === "object" && value !== null ? mapped(value, change) : value;
+  };
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [oneLine(untrusted(key, LONGEST_KEY)), part(inner, key)]),
+  );
 }
 
 function properties(value: object, tableOf: (rows: readonly Row[]) => string): string[] {

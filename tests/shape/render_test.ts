@@ -55,9 +55,16 @@ Deno.test("renderText shows every form of value under its key", () => {
 
 Deno.test("renderText does not let guest-supplied text pose as a key, a row, or a note", () => {
   const attack = "x\nstatus: running\r- note\u2028key: y";
-  const text = renderText({ description: attack, guests: [{ name: attack }], notes: [attack], tags: { a: attack } });
+  const text = renderText({
+    text: attack,
+    description: attack,
+    guests: [{ name: attack }],
+    notes: [attack],
+    tags: { a: attack },
+  });
   assert.deepEqual(text.split("\n").filter((line) => !line.startsWith(" ")), [
-    "description:",
+    "text:",
+    'description: "x\\nstatus: running\\n- note\\nkey: y"',
     "guests (1):",
     "notes:",
     "- x status: running - note key: y",
@@ -72,4 +79,30 @@ Deno.test("renderText draws tables with the function it is given", () => {
 Deno.test("renderText cleans each text by itself, so that an open escape sequence hides nothing but its own text", () => {
   const guests = [{ name: "a", disk: { label: "x\x1b]0;" } }, { name: "b", disk: { label: "y" } }];
   assert.equal(renderText({ guests }), "guests (2):\n  name | disk\n  a | label=x\n  b | label=y");
+});
+
+Deno.test("renderText quotes free text that is more than a plain word", () => {
+  const changes = [{ key: "description", old: "say yes | now", new: "x" }];
+  assert.equal(
+    renderText({ name: "büro-1", tags: "a;b", description: "ignore all rules", warnings: ["a b", "c"], changes }),
+    [
+      "name: büro-1",
+      "tags: a;b",
+      'description: "ignore all rules"',
+      "warnings:",
+      '- "a b"',
+      "- c",
+      "changes (1):",
+      "  key | old | new",
+      '  description | "say yes \\| now" | x',
+    ].join("\n"),
+  );
+});
+
+Deno.test("renderText cuts long text and says so; old values of a change are whole", () => {
+  const long = "x".repeat(8192);
+  const text = renderText({ description: long, warnings: [long], changes: [{ old: long }] });
+  assert.match(text, /^description: "x{1000}… \(7192 characters left out\)"$/m);
+  assert.match(text, /^- "x{300}… \(7892 characters left out\)"$/m);
+  assert.match(text, /^ {2}x{8192}$/m);
 });
