@@ -712,6 +712,7 @@ Deno.test("public keys", () => {
     `command="x" ${key}`,
     "ecdsa-sha2- AAAA",
     "sk- AAAA",
+    "ssh-rsa AAAA\r\r\n",
     " ssh-rsa AAAA",
   );
   const longest = `ssh-rsa ${many(16_376, "A")}`;
