@@ -225,3 +225,126 @@ Deno.test("admit() lets a disk be a new volume and nothing else", () => {
     { numRuns: 3000 },
   );
 });
+
+const base = (call: string): Record<string, unknown> => ({
+  ...vm,
+  ...call.startsWith("PUT") ? { digest } : {},
+});
+
+Deno.test("admit() knows the slots of each family up to PVE's last one", () => {
+  const families: readonly [string, string, number, string][] = [
+    [VM_CONFIG, "net", 31, "virtio"],
+    [VM_CONFIG, "ipconfig", 31, "ip=dhcp"],
+    [VM_CONFIG, "scsi", 30, "local-lvm:8"],
+    [VM_CONFIG, "virtio", 15, "local-lvm:8"],
+    [VM_CONFIG, "sata", 5, "local-lvm:8"],
+    [VM_CONFIG, "ide", 3, "local-lvm:8"],
+    [CT_CONFIG, "net", 31, "name=eth0"],
+    [CT_CONFIG, "mp", 255, "local-lvm:8,mp=/srv,backup=1"],
+  ];
+  for (const [call, family, last, value] of families) {
+    for (const slot of [0, 1, last - 1, last]) {
+      const name = `${family}${slot}`;
+      assert.equal(new URLSearchParams(admit(call, { ...base(call), [name]: value }).body).get(name), value);
+    }
+    const wrong = [
+      `${last + 1}`,
+      `${last + 2}`,
+      "00",
+      "01",
+      "-1",
+      "[n]",
+      "",
+      "1000",
+      "0x",
+      " 0",
+      "0 ",
+      "0\n",
+      "１",
+      "1.0",
+      "1e0",
+    ];
+    for (const slot of wrong) {
+      assert.throws(
+        () => admit(call, { ...base(call), [`${family}${slot}`]: value }),
+        (error) => error instanceof Refusal && error.message.includes("is never sent with it"),
+        `${family}${slot}`,
+      );
+    }
+    for (const name of [`x${family}0`, `${family.toUpperCase()}0`, ` ${family}0`, `\n${family}0`, `0${family}0`]) {
+      assert.throws(() => admit(call, { ...base(call), [name]: value }), Refusal, name);
+    }
+  }
+  // One kind's slots are not the other's.
+  assert.throws(() => admit(CT_CONFIG, { ...vm, digest, scsi0: "local-lvm:8" }), /never sent with it/);
+  assert.throws(() => admit(VM_CONFIG, { ...vm, digest, mp0: "local-lvm:8,mp=/srv" }), /never sent with it/);
+});
+
+Deno.test("admit() wants every variable of the path, as text or a number of its own", () => {
+  for (const node of [undefined, null, {}, [], ["pve1"], true, () => "pve1"]) {
+    assert.throws(() => admit("GET /nodes/{node}/status", { node }), Refusal);
+  }
+  assert.throws(() => admit("GET /nodes/{node}/status", {}), /node is missing/);
+  assert.throws(() => admit("GET /nodes/{node}/status", Object.create({ node: "pve1" })), /node is missing/);
+  assert.equal(admit("GET /nodes/{node}/status", { node: "pve1" }).path, "/nodes/pve1/status");
+  const upid = "UPID:pve1:0012AB9F:01234567:6789ABCD:qmstart:100:a@pve!t:";
+  assert.equal(
+    admit("GET /nodes/{node}/tasks/{upid}/log", { node: "pve1", upid, start: 0, limit: 5 }).path,
+    `/nodes/pve1/tasks/${upid}/log`,
+  );
+  for (const wrong of ["x", `${upid}/../x`, 5]) {
+    assert.throws(() => admit("GET /nodes/{node}/tasks/{upid}/log", { node: "pve1", upid: wrong }), Refusal);
+  }
+});
+
+Deno.test("admit() says what it builds: call, method, path, and either a query or a body", () => {
+  assert.deepEqual({ ...admit("GET /cluster/resources", { type: "vm" }) }, {
+    call: "GET /cluster/resources",
+    method: "GET",
+    path: "/cluster/resources",
+    query: "type=vm",
+    body: undefined,
+  });
+  assert.deepEqual({ ...admit("GET /version", {}) }, {
+    call: "GET /version",
+    method: "GET",
+    path: "/version",
+    query: "",
+    body: undefined,
+  });
+  assert.deepEqual({ ...admit("POST /nodes/{node}/qemu/{vmid}/status/start", vm) }, {
+    call: "POST /nodes/{node}/qemu/{vmid}/status/start",
+    method: "POST",
+    path: "/nodes/pve1/qemu/100/status/start",
+    query: "",
+    body: "",
+  });
+  const write = admit(VM_CONFIG, { ...vm, digest, memory: 512, description: "a b&c=d" });
+  assert.equal(write.method, "PUT");
+  assert.equal(write.query, "");
+  assert.equal(write.body, `digest=${digest}&memory=512&description=a%20b%26c%3Dd`);
+  assert.ok(Object.isFrozen(write));
+});
+
+Deno.test("admit() takes no value but text, numbers and booleans", () => {
+  for (const value of [null, {}, [], ["1"], () => "1", Symbol("1"), 5n, { toString: () => "512" }, new Date()]) {
+    for (const name of ["memory", "description", "net0", "onboot"]) {
+      assert.throws(
+        () => admit(VM_CONFIG, { ...vm, digest, [name]: value }),
+        (error) => error instanceof Refusal || error instanceof TypeError,
+        name,
+      );
+    }
+  }
+  assert.throws(
+    () => admit(VM_CONFIG, { ...vm, digest, description: { toString: () => "x" } }),
+    /must be text, a number or a boolean/,
+  );
+});
+
+Deno.test("admit() leaves out what is undefined, and names what has to be there", () => {
+  assert.equal(admit(VM_CONFIG, { ...vm, digest, memory: undefined, delete: undefined }).body, `digest=${digest}`);
+  assert.throws(() => admit(VM_CONFIG, { ...vm, digest: undefined, memory: 512 }), /never sent without digest/);
+  assert.throws(() => admit(VM_CONFIG, vm), /never sent without digest/);
+  assert.throws(() => admit("POST /nodes/{node}/qemu", { node: "pve1" }), /never sent without vmid/);
+});
