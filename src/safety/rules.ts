@@ -101,7 +101,7 @@ export function text(maximum: number): Rule {
 export function secret(minimum: number, maximum: number): Rule {
   return rule(`a secret: one line of ${minimum} to ${maximum} characters`, (value, name) => {
     // deno-lint-ignore no-control-regex
-    const oneLine = typeof value === "string" && !/[\u0000-\u001f]/.test(value);
+    const oneLine = typeof value === "string" && !/[\u0000-\u001f]/.test(value) && value.isWellFormed();
     if (!oneLine || value.length < minimum || value.length > maximum) {
       throw new Refusal(`Refused ${name}: it must be one line of ${minimum} to ${maximum} characters`);
     }

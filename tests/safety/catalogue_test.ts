@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { guaranteeDocument } from "../../scripts/generate_guarantee.ts";
 import { guaranteeText } from "../../src/cli/guarantee.ts";
+import { Refusal } from "../../src/errors.ts";
 import { catalogue } from "../../src/safety/catalogue.ts";
-import { entryOf, isCall } from "../../src/safety/gate.ts";
+import { admit, entryOf, isCall } from "../../src/safety/gate.ts";
 import { guarantee, heldBy } from "../../src/safety/guarantee.ts";
 import { tools } from "../../src/tools/mod.ts";
 
@@ -69,4 +70,26 @@ Deno.test("nothing can change the catalogue, an entry or a rule", () => {
   }
   assert.throws(() => Object.assign(catalogue, { "DELETE /x": {} }), TypeError);
   assert.throws(() => Object.assign(entryOf("POST /nodes/{node}/qemu").params, { archive: () => "" }), TypeError);
+});
+
+Deno.test("every parameter of every call has a rule that judges", () => {
+  const base = {
+    node: "pve1",
+    storage: "local",
+    vmid: 300,
+    upid: "UPID:pve1:0012AB9F:01234567:6789ABCD:qmstart:100:a@pve!t:",
+  };
+  for (const call of calls) {
+    const inPath = Object.fromEntries(Object.entries(base).filter(([name]) => call.includes(`{${name}}`)));
+    for (const name of Object.keys(entryOf(call).params)) {
+      const slot = name.replace("[n]", "0");
+      for (const value of ["a\u0000b", "\ud800", "x".repeat(20_000)]) {
+        assert.throws(
+          () => admit(call, { ...inPath, [slot]: value }),
+          (error) => error instanceof Refusal && error.message.startsWith(`Refused ${slot}`),
+          `${call} takes any ${name}`,
+        );
+      }
+    }
+  }
 });

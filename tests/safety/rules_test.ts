@@ -152,7 +152,7 @@ Deno.test("text is free of control characters and lone surrogates", () => {
 Deno.test("secret is one line, and no refusal shows it", () => {
   const rule = r.secret(3, 10);
   for (const value of ["abc", "0123456789", "a b~ä"]) assert.equal(rule(value, "x"), value);
-  refuses(rule, "ab", "01234567890", "", 12345, true);
+  refuses(rule, "ab", "01234567890", "", 12345, true, "abc\ud800");
   for (let code = 0; code < 32; code++) refuses(rule, `abc${String.fromCharCode(code)}d`);
   assert.ok(!message(() => rule("hidden\nhidden", "x")).includes("hidden"));
   assert.ok(!message(() => rule("hidden hidden", "x")).includes("hidden"));
