@@ -2,12 +2,12 @@
 import { Refusal } from "../errors.ts";
 import type { PveClient, SendOptions } from "../pve/client.ts";
 import type { Call, CheckName } from "./catalogue.ts";
+import { type HeadroomCall, refuseOverflow } from "./headroom.ts";
 import type { Scalar } from "./rules.ts";
 
 /** The only requests a check makes; every one is a GET of the catalogue. */
 export type CheckCall =
-  | "GET /nodes/{node}/qemu/{vmid}/config"
-  | "GET /nodes/{node}/lxc/{vmid}/config"
+  | HeadroomCall
   | "GET /nodes/{node}/qemu/{vmid}/pending"
   | "GET /nodes/{node}/lxc/{vmid}/pending"
   | "GET /cluster/resources"
@@ -26,10 +26,18 @@ interface PendingRow {
 
 const VM_SLOT = /^(?:(?:scsi|virtio|sata|ide)\d+|efidisk0|tpmstate0)$/;
 const CONTAINER_SLOT = /^(?:rootfs|mp\d+)$/;
+/** A detached volume: PVE frees it when its key goes, and a container's key may be pending to go. */
+const DETACHED = /^unused\d+$/;
 
-/** A CD-ROM drive with an ISO image or nothing in it; a cloud-init drive is a volume of its own, freed when it is replaced. */
+/**
+ * A CD-ROM drive with an ISO image or nothing in it. A cloud-init drive is a volume of its own, freed when it is replaced;
+ * any other volume would hang nowhere any more.
+ */
 function isPlainCdrom(value: unknown): boolean {
-  return typeof value === "string" && /(?:^|,)media=cdrom(?:,|$)/.test(value) && !value.includes("cloudinit");
+  if (typeof value !== "string") return false;
+  const parts = value.split(",");
+  const file = parts.find((part) => part.startsWith("file="))?.slice("file=".length) ?? parts[0] ?? "";
+  return parts.includes("media=cdrom") && /^(?:none|cdrom|[^:/]+:iso\/.+)$/.test(file);
 }
 
 function guestOf(given: Given): { node: string; vmid: number } {
@@ -49,7 +57,7 @@ function volumeOf(value: unknown): string {
  */
 function refusePendingLoss(rows: readonly PendingRow[], slot: RegExp, vmid: number): void {
   for (const row of rows) {
-    if (!slot.test(row.key) || isPlainCdrom(row.value)) continue;
+    if (!(slot.test(row.key) || DETACHED.test(row.key)) || isPlainCdrom(row.value)) continue;
     const deleted = row.delete !== undefined && row.delete !== 0;
     const replaced = row.pending !== undefined && row.value !== undefined &&
       volumeOf(row.pending) !== volumeOf(row.value);
@@ -104,6 +112,7 @@ const configuration: Check = async (call, given, pve, options) => {
       "Name a free slot; only a person can remove or replace a disk",
     );
   }
+  await refuseOverflow(call, given, pve, options);
   // A digest of the caller's is from an earlier read: the window in which a race is noticed grows.
   if (typeof given.digest === "string") return {};
   if (config.digest === undefined) {
@@ -124,6 +133,7 @@ export interface Leftover {
 /**
  * What is left, on any storage we can read, of a guest that had this vmid: PVE hands out the numbers of deleted guests, and
  * a new guest's backups would then push the old one's out.
+ * @throws {Refusal} when a storage for backups is out of reach although its node is there: it may hold some of that guest
  * @throws {PveError} when a storage cannot be read
  */
 export async function findLeftovers(
@@ -131,12 +141,27 @@ export async function findLeftovers(
   pve: PveClient<"GET /cluster/resources" | "GET /nodes/{node}/storage/{storage}/content">,
   options: SendOptions = {},
 ): Promise<Leftover[]> {
+  const rows = await pve.call("GET /cluster/resources", { type: "storage" }, options);
   const storages = new Map<string, { node: string; storage: string }>();
-  for (const row of await pve.call("GET /cluster/resources", { type: "storage" }, options)) {
-    if (row.node === undefined || row.storage === undefined || row.status !== "available") continue;
-    if (!/images|rootdir|backup/.test(row.content ?? "")) continue;
+  const silent = new Map<string, { node: string; storage: string }>();
+  const awake = new Set(rows.filter((row) => row.status === "available").map((row) => row.node));
+  for (const row of rows) {
+    if (row.node === undefined || row.storage === undefined || !/images|rootdir|backup/.test(row.content ?? "")) {
+      continue;
+    }
     const key = row.shared === true ? row.storage : `${row.node}/${row.storage}`;
-    storages.set(key, { node: row.node, storage: row.storage });
+    if (row.status === "available") storages.set(key, { node: row.node, storage: row.storage });
+    else if (awake.has(row.node) && /backup/.test(row.content ?? "")) {
+      silent.set(key, { node: row.node, storage: row.storage });
+    }
+  }
+  for (const [key, { node, storage }] of silent) {
+    if (storages.has(key)) continue;
+    throw new Refusal(
+      `Refused a new guest: the storage ${storage} of ${node} cannot be read now, and it may hold backups of an earlier ` +
+        `guest with the number ${vmid}, which those of the new one would push out`,
+      "A person has to bring the storage back, or disable it in PVE",
+    );
   }
   const found = await Promise.all([...storages.values()].map(async ({ node, storage }) => {
     const volumes = await pve.call("GET /nodes/{node}/storage/{storage}/content", { node, storage, vmid }, options);
@@ -146,7 +171,7 @@ export async function findLeftovers(
 }
 
 /** A new guest's vmid: no guest has it, and no volume or backup is left of one that had it. */
-const freeVmid: Check = async (_call, given, pve, options) => {
+const freeVmid: Check = async (call, given, pve, options) => {
   const vmid = given.newid ?? given.vmid;
   if (typeof vmid !== "number") throw new Refusal("Refused: the new guest's vmid is missing");
   const taken = (await pve.call("GET /cluster/resources", { type: "vm" }, options)).find((row) => row.vmid === vmid);
@@ -165,12 +190,13 @@ const freeVmid: Check = async (_call, given, pve, options) => {
       "Leave the vmid out to get one that has nothing left, or ask next_vmid",
     );
   }
+  await refuseOverflow(call, given, pve, options);
   return {};
 };
 
 const configurationSays =
-  "refused while a disk's deletion or replacement is pending, or when it names a disk slot in use (a CD-ROM may change " +
-  "to another ISO image or none); PVE refuses it when the configuration has changed since it was read";
+  "refused while a disk's deletion or replacement is pending, when it names a disk slot in use (a CD-ROM may change " +
+  "to another ISO image or none), or when a new disk does not fit into its storage's free space; PVE refuses it when the configuration has changed since it was read";
 
 const checks: Readonly<Record<CheckName, { readonly says: string; readonly run: Check }>> = Object.freeze({
   "pending": Object.freeze({
@@ -180,7 +206,8 @@ const checks: Readonly<Record<CheckName, { readonly says: string; readonly run: 
   "vm-config": Object.freeze({ says: configurationSays, run: configuration }),
   "container-config": Object.freeze({ says: configurationSays, run: configuration }),
   "free-vmid": Object.freeze({
-    says: "the new vmid must belong to no guest, and no volume or backup of an earlier guest may be left under it",
+    says: "the new vmid must belong to no guest, no volume or backup of an earlier guest may be left under it, and " +
+      "the new disks must fit into their storages' free space",
     run: freeVmid,
   }),
 });

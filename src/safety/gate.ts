@@ -41,8 +41,12 @@ export function isCall(call: string): call is Call {
   return Object.hasOwn(catalogue, call);
 }
 
-/** The catalogue's entry of a call. */
+/**
+ * The catalogue's entry of a call.
+ * @throws {Refusal} for what is no call at all, whatever its type says
+ */
 export function entryOf(call: Call): Entry {
+  if (!isCall(call)) throw new Refusal(`Refused ${String(call)}: this program never sends it`);
   return catalogue[call];
 }
 

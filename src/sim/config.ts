@@ -99,6 +99,7 @@ function removeNow(state: State, guest: Guest, option: string, force: boolean): 
     else keepUnused(state, guest, option, String(value));
   }
   guest.config.delete(option);
+  if (value !== undefined && isUnused(option)) deallocate(state, guest, String(value));
   dropFromBoot(guest, option);
 }
 

@@ -1,6 +1,7 @@
 /** Puts admitted requests to the simulator inside the process, where a connection would put them on the wire. */
 import type { Answer, SendOptions } from "../pve/client.ts";
-import type { Admitted } from "../safety/gate.ts";
+import { Refusal } from "../errors.ts";
+import { type Admitted, isAdmitted } from "../safety/gate.ts";
 import type { Simulator } from "./simulator.ts";
 
 /** A function like the connection's; `tokenHeader` is the value of the Authorization header. */
@@ -9,6 +10,7 @@ export function simulatorTransport(
   tokenHeader: string,
 ): (request: Admitted, options: SendOptions) => Promise<Answer> {
   return async (request, options) => {
+    if (!isAdmitted(request)) throw new Refusal("Refused a request that the gate has not built");
     options.signal?.throwIfAborted();
     const answer = await simulator.answer({
       method: request.method,

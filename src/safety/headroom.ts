@@ -1,0 +1,96 @@
+/** Whether what a call would allocate fits into what its storages have free. */
+import { Refusal } from "../errors.ts";
+import type { PveClient, SendOptions } from "../pve/client.ts";
+import type { Call } from "./catalogue.ts";
+
+/** The requests that tell it. */
+export type HeadroomCall =
+  | "GET /nodes/{node}/storage"
+  | "GET /nodes/{node}/qemu/{vmid}/config"
+  | "GET /nodes/{node}/lxc/{vmid}/config";
+
+type Given = Readonly<Record<string, unknown>>;
+
+const GIB = 1024 ** 3;
+/** Slots that take the size that is asked for; EFI variables and TPM state are small whatever is asked. */
+const SIZED_SLOT = /^(?:(?:scsi|virtio|sata|ide|mp)\d+|rootfs)$/;
+const UNITS = ["", "K", "M", "G", "T"];
+
+/** The new volumes that a request names, in bytes by storage. */
+function allocated(call: Call, given: Given): Map<string, number> {
+  const needs = new Map<string, number>();
+  for (const [name, value] of Object.entries(given)) {
+    const wish = SIZED_SLOT.test(name) ? /^([^:,]+):(\d+(?:\.\d+)?)(?:,|$)/.exec(String(value)) : null;
+    if (wish !== null) add(needs, wish[1] ?? "", Number(wish[2]) * GIB);
+  }
+  // PVE makes a root file system of 4 GiB where none is named.
+  if (call === "POST /nodes/{node}/lxc" && given.rootfs === undefined) add(needs, given.storage ?? "local", 4 * GIB);
+  return needs;
+}
+
+/** What a full clone copies, in bytes by storage. */
+function copied(config: Given, target: unknown): Map<string, number> {
+  const needs = new Map<string, number>();
+  for (const [name, value] of Object.entries(config)) {
+    const text = String(value);
+    if (!SIZED_SLOT.test(name) || /(?:^|,)media=cdrom(?:,|$)/.test(text)) continue;
+    const [, digits, unit = ""] = /(?:^|,)size=(\d+(?:\.\d+)?)([KMGT]?)(?:,|$)/.exec(text) ?? [];
+    if (digits === undefined) continue;
+    add(needs, target ?? text.split(":", 1)[0], Number(digits) * 1024 ** UNITS.indexOf(unit));
+  }
+  return needs;
+}
+
+function add(needs: Map<string, number>, storage: unknown, bytes: number): void {
+  needs.set(String(storage), (needs.get(String(storage)) ?? 0) + bytes);
+}
+
+function sayGib(bytes: number): string {
+  return `${(bytes / GIB).toFixed(1)} GiB`;
+}
+
+/**
+ * Refuses what would not fit into a storage's free space. Thin storages are no exception: PVE would allocate on them what
+ * they do not have, and a thin pool that runs full stops every guest on it. A storage whose free space PVE does not tell is
+ * left to PVE.
+ * @throws {Refusal}
+ */
+export async function refuseOverflow(
+  call: Call,
+  given: Given,
+  pve: PveClient<HeadroomCall>,
+  options: SendOptions,
+): Promise<void> {
+  const { node } = given;
+  if (typeof node !== "string") throw new Refusal("Refused: the node is missing");
+  const clones = call.endsWith("/clone");
+  // A linked clone takes no space of its own at first.
+  if (clones && (given.full === false || given.full === 0 || given.full === "0")) return;
+  const needs = clones
+    ? copied(await sourceOf(call, node, given, pve, options), given.storage)
+    : allocated(call, given);
+  if (needs.size === 0) return;
+  const place = clones && typeof given.target === "string" ? given.target : node;
+  const rows = await pve.call("GET /nodes/{node}/storage", { node: place }, options);
+  for (const [storage, bytes] of needs) {
+    const free = rows.find((row) => row.storage === storage)?.avail;
+    if (free === undefined || bytes <= free) continue;
+    throw new Refusal(
+      `Refused: ${sayGib(bytes)} do not fit on storage ${storage} of ${place}, which has ${sayGib(free)} free`,
+      "Ask for less, or name another storage; list_storage shows what each has free",
+    );
+  }
+}
+
+async function sourceOf(
+  call: Call,
+  node: string,
+  { vmid }: Given,
+  pve: PveClient<HeadroomCall>,
+  options: SendOptions,
+): Promise<Given> {
+  if (typeof vmid !== "number") throw new Refusal("Refused: the vmid of the guest to copy is missing");
+  return call.includes("/lxc/")
+    ? await pve.call("GET /nodes/{node}/lxc/{vmid}/config", { node, vmid }, options)
+    : await pve.call("GET /nodes/{node}/qemu/{vmid}/config", { node, vmid }, options);
+}
