@@ -67,7 +67,7 @@ function liar(name: string, declared: readonly Call[]): Tool {
     calls: declared,
     privileges: [],
     async run({ call, path, more, digest, tidy }, { pve, signal }) {
-      const given = { ...more, ...path };
+      const given = { ...path, ...more };
       const params = tidy ? known(call, given) : given;
       // Deaf to its own types, as a tool would be that was put together by a mistake.
       const client: { call(call: string, params: unknown, options: unknown): Promise<unknown> } = pve;
@@ -114,8 +114,9 @@ export async function play(moves: readonly Move[], counts: Counts, readOnly: boo
       const { race } = now;
       // A deletion that somebody asks for between the check and a power call, which has no digest, is theirs.
       const harmless = race !== undefined && !(isTrap(race.deed) && request.method === "POST");
-      if (race !== undefined && harmless && race.before === now.requests) await deed(world, race, counts, strangers);
-      now.requests++;
+      // Counted at once: some requests go out side by side, and one deed is enough.
+      const due = race !== undefined && harmless && race.before === now.requests++;
+      if (due) await deed(world, race, counts, strangers);
       if (request.method !== "GET") now.written = true;
     }
     return await transport(request, options);

@@ -163,21 +163,23 @@ const foreignKeys = [
 ];
 const foreign = fc.tuple(
   fc.constantFrom(...foreignKeys),
-  fc.oneof(fc.constantFrom<unknown>(1, "1", true, "scsi0", "unused0", "efidisk0"), nasty),
+  fc.oneof(fc.constantFrom<unknown>(1, "1", true, "scsi0", "scsi0", "unused0", "mp0"), nasty),
 );
 
 function settings(
   known: Readonly<Record<string, fc.Arbitrary<unknown>>>,
   most: number,
+  /** How many of 40 names are foreign. */
+  odd = 1,
 ): fc.Arbitrary<Record<string, unknown>> {
   const pair = fc.oneof(
     {
-      weight: 40,
+      weight: 40 - odd,
       arbitrary: fc.constantFrom(...Object.keys(known)).chain((key) =>
         fc.tuple(fc.constant(key), known[key] ?? fc.constant(1))
       ),
     },
-    { weight: 1, arbitrary: foreign },
+    { weight: odd, arbitrary: foreign },
   );
   return fc.array(pair, { maxLength: most }).map(asRecord);
 }
@@ -239,7 +241,35 @@ const rawSettings = {
   ide2: mostly("none,media=cdrom", "local:iso/debian-13.1.0-amd64-netinst.iso,media=cdrom", "ceph:cloudinit"),
   ide0: mostly("none,media=cdrom", "ceph:2", "local-lvm:cloudinit"),
 };
+/** What the gate is there for: each destroys when it gets through. */
+const attacks: readonly Readonly<Record<string, unknown>>[] = [
+  { delete: "scsi0", force: 1 },
+  { delete: "efidisk0", force: true },
+  { delete: "unused0" },
+  { delete: "mp0" },
+  { delete: "ide2" },
+  { revert: "scsi0" },
+  { skiplock: 1 },
+  { protection: 0 },
+  { unused3: "ceph:vm-104-disk-1" },
+  { scsi3: "ceph:vm-104-disk-1" },
+  { virtio3: "ceph:vm-104-disk-1" },
+  { sata3: "ceph:vm-104-disk-1,media=cdrom" },
+  { ide3: "local-lvm:vm-105-disk-0" },
+  { mp4: "ceph:vm-202-disk-1,mp=/x" },
+  { ide2: "none,media=cdrom" },
+  { scsi0: "ceph:2" },
+  { mp0: "ceph:2,mp=/x" },
+  { archive: "nas:backup/vzdump-qemu-102-2026_07_25-12_00_00.vma.zst", force: 1, vmid: 105 },
+  { ostemplate: "nas:backup/vzdump-lxc-202-2026_11_21-12_00_00.tar.zst", restore: 1, force: 1, vmid: 203 },
+  { force: 1, forceStop: 1 },
+];
+
 const anyCall = fc.oneof(
+  {
+    weight: 10,
+    arbitrary: fc.constantFrom("PUT /nodes/{node}/qemu/{vmid}/config", "PUT /nodes/{node}/lxc/{vmid}/config"),
+  },
   { weight: 6, arbitrary: fc.constantFrom(...calls) },
   { weight: 12, arbitrary: fc.constantFrom(...calls.filter((call) => !call.startsWith("GET "))) },
   { weight: 1, arbitrary: fc.constantFrom(...hostileCalls) },
@@ -251,6 +281,10 @@ const homes = {
 const raw = anyCall.chain((call) => {
   const guest = fc.constantFrom(...(call.includes("/lxc/") ? homes.lxc : homes.qemu));
   const fresh = /^POST \/nodes\/\{node\}\/(?:qemu|lxc)$/.test(call);
+  const more = fc.oneof({ weight: 2, arbitrary: settings(rawSettings, 2, 8) }, {
+    weight: 1,
+    arbitrary: fc.constantFrom(...attacks),
+  });
   const place = guest.chain(([node, vmid]) =>
     args({
       node: mostly(node, node, node, ...nodes),
@@ -270,7 +304,7 @@ const raw = anyCall.chain((call) => {
     path: place,
     digest: fc.constantFrom("none", "fresh", "fresh", "fresh", "stale"),
     tidy: fc.constantFrom(true, true, true, false),
-    more: settings(rawSettings, 2),
+    more,
   });
 });
 
@@ -312,7 +346,7 @@ const arguments_: Readonly<Record<string, readonly [number, fc.Arbitrary<unknown
   clone_container: [6, args({ ...copy, source_vmid: mostly(290, 203, 205), hostname: rarely(2, mostly("copy")) })],
   set_vm_config: [16, args({ vmid: mostly(...vms), config: settings(vmSettings, 3) })],
   set_container_config: [12, args({ vmid: mostly(...containers), config: settings(containerSettings, 3) })],
-  anything: [12, raw],
+  anything: [16, raw],
   undeclared: [2, raw],
 };
 

@@ -1,5 +1,6 @@
 /** The cluster that the law is tried on, the other people who work in it, and what must still be there. */
 import { allocate, GIB, volidIn } from "../../src/sim/disks.ts";
+import { findVolume } from "../../src/sim/state.ts";
 import {
   addGuest,
   addVolume,
@@ -145,6 +146,7 @@ export class World {
   readonly simulator: Simulator;
   #now = NOON;
   #expected: Set<string>;
+  #known: Set<string>;
   /** VMs that were told to start: resuming uses up their saved memory, the law's one exception. */
   readonly #resumed = new Set<number>();
 
@@ -160,6 +162,7 @@ export class World {
       },
     });
     this.#expected = this.#present();
+    this.#known = this.#foreign();
   }
 
   /** Everything that can be lost, and which disk hangs where. */
@@ -174,9 +177,24 @@ export class World {
     return lines;
   }
 
+  /** Volumes that hang in a guest they do not belong to: it would write over them. */
+  #foreign(): Set<string> {
+    const lines = new Set<string>();
+    for (const guest of this.state.guests.values()) {
+      for (const [slot, value] of guest.config) {
+        if (!isDisk(slot, value)) continue;
+        const volume = findVolume(this.state, guest.node, volidIn(guest.kind, slot, String(value)));
+        if (volume !== undefined && volume.vmid !== guest.vmid) lines.add(`foreign ${guest.vmid} ${slot} ${value}`);
+      }
+    }
+    return lines;
+  }
+
   /** What is gone although it was there and nobody but the calls under test can have taken it. */
   lost(): string[] {
     const now = this.#present();
+    const taken = [...this.#foreign()].filter((line) => !this.#known.has(line));
+    if (taken.length > 0) return taken;
     return [...this.#expected].filter((line) => {
       if (now.has(line)) return false;
       const saved = /:vm-(\d+)-state-suspend/.exec(line)?.[1];
@@ -187,6 +205,7 @@ export class World {
   /** After somebody else has done something: what is there from now on must stay. */
   rebase(): void {
     this.#resumed.clear();
+    this.#known = this.#foreign();
     this.#expected = new Set([...this.#present()].filter((line) => {
       // Of guests that came later PVE's own job keeps one backup, as long as they are there.
       const vmid = /^backup .*vzdump-\w+-(\d+)-/.exec(line)?.[1];
