@@ -4,7 +4,7 @@ import { narrow, type PveClient, type RequestRecord } from "../pve/client.ts";
 import { listGuests } from "../pve/guests.ts";
 import { type AuditLog, createAudit } from "../safety/audit.ts";
 import { decide, type GuestFacts, judge, needsFacts, offers, type PolicySettings } from "../safety/policy.ts";
-import { withPool, writeIn, writeOf } from "../safety/policy.ts";
+import { subjectOf, withPool, writeIn, writeOf } from "../safety/policy.ts";
 import { type Redact, redacted, redactor, secretsIn } from "../safety/redact.ts";
 import { oneLine } from "../shape/table.ts";
 import { untrusted } from "../shape/untrusted.ts";
@@ -124,8 +124,7 @@ async function factsOf(
   input: Readonly<Record<string, unknown>>,
   signal: AbortSignal,
 ): Promise<GuestFacts | undefined> {
-  const { changes, copies } = writeOf(tool, input);
-  const vmid = changes ?? copies;
+  const vmid = subjectOf(tool, input);
   if (vmid === undefined) return undefined;
   return (await listGuests(pve, { signal })).find((guest) => guest.vmid === vmid);
 }

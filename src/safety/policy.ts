@@ -1,6 +1,7 @@
 /** Whether a call may be made under the present settings: pure, and asked before every call and before every write. */
 import type { Confirm, Protected } from "../config/settings.ts";
 import type { Tool } from "../tool.ts";
+import type { Call } from "./catalogue.ts";
 
 /** The settings that say what may be done. */
 export interface PolicySettings {
@@ -28,8 +29,6 @@ export interface Write {
   /** The number that a new guest is to have, where one is named. */
   readonly makes: number | undefined;
   readonly creates: boolean;
-  /** The guest that is copied. It is only read, so it may be a protected one. */
-  readonly copies: number | undefined;
   readonly tags: string | undefined;
   readonly pool: string | undefined;
 }
@@ -44,7 +43,13 @@ export type Decision = { readonly verdict: "allow" } | { readonly verdict: "ask"
 
 type Values = Readonly<Record<string, unknown>>;
 
-const CREATES = /^POST \/nodes\/\{node\}\/(?:qemu|lxc)(?:\/\{vmid\}\/clone)?$/;
+/** The requests that make a guest. What a clone copies is only read: it may be a protected guest. */
+const CREATES: readonly string[] = [
+  "POST /nodes/{node}/qemu",
+  "POST /nodes/{node}/lxc",
+  "POST /nodes/{node}/qemu/{vmid}/clone",
+  "POST /nodes/{node}/lxc/{vmid}/clone",
+] satisfies Call[];
 
 function refuse(reason: string, remedy: string): Refused {
   return { verdict: "refuse", reason, remedy };
@@ -62,29 +67,30 @@ export function onlyAdds(tool: Pick<Tool, "name" | "tier">): boolean {
 
 /** What a tool would write, from its arguments. */
 export function writeOf(tool: Pick<Tool, "calls">, input: Values): Write {
-  const config = input.config;
-  const values: Values = typeof config === "object" && config !== null ? { ...input, ...config } : input;
-  const creates = tool.calls.some((call) => CREATES.test(call));
+  const settings: Values = Object(input.config);
+  const creates = tool.calls.some((call) => CREATES.includes(call));
   return {
     changes: creates ? undefined : number(input.vmid),
     makes: creates ? number(input.newid ?? input.vmid) : undefined,
     creates,
-    copies: number(input.source_vmid),
-    tags: text(values.tags),
-    pool: text(values.pool),
+    tags: text(settings.tags ?? input.tags),
+    pool: text(settings.pool ?? input.pool),
   };
+}
+
+/** The guest a call is about, whether it changes or only copies it; undefined for one that is made from nothing. */
+export function subjectOf(tool: Pick<Tool, "calls">, input: Values): number | undefined {
+  return writeOf(tool, input).changes ?? number(input.source_vmid);
 }
 
 /** What a request would write; undefined for a request that only reads. */
 export function writeIn(call: string, params: Values): Write | undefined {
   if (call.startsWith("GET ")) return undefined;
-  const creates = CREATES.test(call);
-  const clones = call.endsWith("/clone");
+  const creates = CREATES.includes(call);
   return {
     changes: creates ? undefined : number(params.vmid),
-    makes: creates ? number(clones ? params.newid : params.vmid) : undefined,
+    makes: creates ? number(call.endsWith("/clone") ? params.newid : params.vmid) : undefined,
     creates,
-    copies: clones ? number(params.vmid) : undefined,
     tags: text(params.tags),
     pool: text(params.pool),
   };
@@ -92,11 +98,12 @@ export function writeIn(call: string, params: Values): Write | undefined {
 
 /** Whether decide() has to know the guest: for its tags, or to show it to the person who is asked. */
 export function needsFacts(tool: Pick<Tool, "name" | "tier">, settings: PolicySettings): boolean {
-  return tool.tier !== "read" && ((settings.protected?.tags.length ?? 0) > 0 || asks(tool, settings));
+  if (tool.tier === "read") return false;
+  return (settings.protected?.tags ?? []).length > 0 || asks(tool, settings);
 }
 
+/** Whether the settings want a person to be asked before a tool that writes. */
 function asks(tool: Pick<Tool, "name" | "tier">, settings: PolicySettings): boolean {
-  if (tool.tier === "read") return false;
   return settings.confirm === "writes" || (settings.confirm === "disruptive" && !onlyAdds(tool));
 }
 
@@ -123,7 +130,7 @@ export function decide(
 export function judge(write: Write, settings: PolicySettings, guest: GuestFacts | undefined): Refused | undefined {
   const { vmids, tags } = settings.protected ?? { vmids: [], tags: [] };
   const target = write.changes ?? write.makes;
-  if (target !== undefined && vmids.includes(target)) {
+  if (vmids.some((vmid) => vmid === target)) {
     return refuse(`guest ${target} is protected`, "The person who runs this server has put it into PROXMOX_PROTECTED");
   }
   if (!write.creates && write.changes === undefined) {
@@ -144,7 +151,7 @@ export function judge(write: Write, settings: PolicySettings, guest: GuestFacts 
         `The person who runs this server has put tag:${held} into PROXMOX_PROTECTED`,
       );
     }
-    const added = lowered((write.tags ?? "").split(/[;,\s]+/)).find((tag) => tags.includes(tag));
+    const added = lowered((write.tags ?? "").split(/[;,\s]/)).find((tag) => tags.includes(tag));
     if (added !== undefined) {
       return refuse(
         `the tag ${added} protects guests, and only a person gives or takes it`,
@@ -171,7 +178,7 @@ export function withPool<I extends Values>(tool: Pick<Tool, "calls">, input: I, 
 }
 
 function lowered(tags: readonly string[]): string[] {
-  return tags.map((tag) => tag.trim().toLowerCase());
+  return tags.map((tag) => tag.toLowerCase());
 }
 
 function number(value: unknown): number | undefined {

@@ -30,7 +30,9 @@ function decide(name: string, input: Record<string, unknown>, settings: PolicySe
 function refusal(name: string, input: Record<string, unknown>, settings: PolicySettings, guest?: GuestFacts): string {
   const decision = decide(name, input, settings, guest);
   assert.equal(decision.verdict, "refuse", `${name} ${JSON.stringify(input)} was not refused`);
-  return decision.verdict === "refuse" ? decision.reason : "";
+  if (decision.verdict !== "refuse") return "";
+  assert.ok(decision.remedy.length > 20, "it says what to do");
+  return decision.reason;
 }
 
 Deno.test("without settings every call is allowed", () => {
@@ -56,6 +58,72 @@ Deno.test("reading is always allowed, and writing never where the server only re
       tool.name,
     );
   }
+});
+
+Deno.test("a server that only reads says so", () => {
+  assert.equal(
+    refusal("stop_vm", { vmid: 100 }, { readOnly: true }),
+    "stop_vm changes something, and this server only reads",
+  );
+});
+
+Deno.test("what a call writes is the same by its arguments and by its request", () => {
+  const nothing = { changes: undefined, makes: undefined, creates: false, tags: undefined, pool: undefined };
+  const of = (name: string, input: Record<string, unknown>) =>
+    policy.writeOf(tools.find((tool) => tool.name === name) ?? assert.fail(), input);
+  const create = { ...nothing, creates: true, makes: 105, tags: "web", pool: "p" };
+  for (const name of ["create_vm", "create_container"]) {
+    assert.deepEqual(of(name, { vmid: 105, tags: "web", pool: "p" }), create);
+    assert.deepEqual(of(name, {}), { ...nothing, creates: true });
+  }
+  for (const name of ["clone_vm", "clone_container"]) {
+    assert.deepEqual(of(name, { source_vmid: 100, newid: 105, pool: "p" }), { ...create, tags: undefined });
+  }
+  for (const name of ["set_vm_config", "set_container_config"]) {
+    assert.deepEqual(of(name, { vmid: 100, config: { tags: "web" } }), { ...nothing, changes: 100, tags: "web" });
+    assert.deepEqual(of(name, { vmid: 100, config: null, tags: 5, pool: true }), { ...nothing, changes: 100 });
+  }
+  assert.deepEqual(of("reboot_vm", { vmid: 100 }), { ...nothing, changes: 100 });
+  for (const kind of ["qemu", "lxc"]) {
+    const guest = `/nodes/{node}/${kind}`;
+    assert.deepEqual(policy.writeIn(`POST ${guest}`, { vmid: 105, tags: "web", pool: "p" }), create);
+    assert.deepEqual(
+      policy.writeIn(`POST ${guest}/{vmid}/clone`, { vmid: 100, newid: 105, tags: "web", pool: "p" }),
+      create,
+    );
+    assert.deepEqual(policy.writeIn(`PUT ${guest}/{vmid}/config`, { vmid: 100, tags: "web" }), {
+      ...nothing,
+      changes: 100,
+      tags: "web",
+    });
+    assert.deepEqual(policy.writeIn(`POST ${guest}/{vmid}/status/stop`, { vmid: 100 }), { ...nothing, changes: 100 });
+  }
+});
+
+Deno.test("a call is about the guest it changes or copies", () => {
+  for (const tool of writing) {
+    const subject = policy.subjectOf(tool, { vmid: 100, source_vmid: 101, newid: 102 });
+    assert.equal(subject, creating.includes(tool) ? 101 : 100, tool.name);
+    assert.equal(policy.subjectOf(tool, {}), undefined);
+  }
+});
+
+Deno.test("facts are read for writes only, and where tags protect or a person is asked", () => {
+  const tool = (name: string) => tools.find((tool) => tool.name === name) ?? assert.fail(name);
+  const tags = { readOnly: false, protected: { vmids: [], tags: ["prod"] } };
+  assert.ok(policy.needsFacts(tool("start_vm"), tags));
+  assert.ok(!policy.needsFacts(tool("vm_status"), tags));
+  assert.ok(!policy.needsFacts(tool("start_vm"), { readOnly: false, protected: { vmids: [100], tags: [] } }));
+  assert.ok(policy.needsFacts(tool("start_vm"), { readOnly: false, confirm: "writes" }));
+  assert.ok(!policy.needsFacts(tool("start_vm"), { readOnly: false, confirm: "disruptive" }));
+  assert.ok(policy.needsFacts(tool("stop_vm"), { readOnly: false, confirm: "disruptive" }));
+  assert.ok(!policy.needsFacts(tool("vm_status"), { readOnly: false, confirm: "writes" }));
+});
+
+Deno.test("only what starts, creates or clones by its first word only adds", () => {
+  assert.ok(policy.onlyAdds({ name: "create_vm", tier: "provision" }));
+  assert.ok(!policy.onlyAdds({ name: "hard_start_vm", tier: "lifecycle" }));
+  assert.ok(policy.onlyAdds({ name: "stop_watch", tier: "read" }));
 });
 
 Deno.test("no write touches a protected vmid, by the tool or by its request", () => {
