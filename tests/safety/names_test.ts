@@ -1,7 +1,8 @@
 /** What stops the start: destructive names, calls outside the catalogue, reading tools that do more than read. */
 import assert from "node:assert/strict";
 import { z } from "zod";
-import type { Call } from "../../src/safety/catalogue.ts";
+import { type Call, catalogue } from "../../src/safety/catalogue.ts";
+import { isCall } from "../../src/safety/gate.ts";
 import { DESTRUCTIVE_VERBS, faultsOf } from "../../src/safety/names.ts";
 import { defineTool, type Tier, type Tool } from "../../src/tool.ts";
 
@@ -94,6 +95,10 @@ Deno.test("a call outside the catalogue stops the start, whatever the tier", () 
 Deno.test("a reading tool that writes stops the start", () => {
   const start = "POST /nodes/{node}/qemu/{vmid}/status/start";
   const config = "PUT /nodes/{node}/qemu/{vmid}/config";
+  for (const call of Object.keys(catalogue).filter(isCall)) {
+    const faults = faultsOf([tool({ tier: "read", calls: [call] })]);
+    assert.equal(faults.length, call.startsWith("GET ") ? 0 : 1, call);
+  }
   assert.deepEqual(faultsOf([tool({ tier: "read", calls: ["GET /version", start, config] })]), [
     `Tool look is of tier read and declares ${start}`,
     `Tool look is of tier read and declares ${config}`,
