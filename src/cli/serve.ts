@@ -2,7 +2,7 @@
 import process from "node:process";
 import { serve } from "../mcp/server.ts";
 import { openSession, type SessionOptions } from "./session.ts";
-import { err } from "./terminal.ts";
+import { clean, err } from "./terminal.ts";
 
 export async function serveCommand(options: SessionOptions): Promise<void> {
   const dispatch = await openSession(options);
@@ -11,5 +11,5 @@ export async function serveCommand(options: SessionOptions): Promise<void> {
   process.stdin.on("close", () => process.exit(0));
   // A client that stops reading ends us, too.
   process.stdout.on("error", () => process.exit(0));
-  serve(dispatch, (error) => err(`Protocol: ${error.message}`));
+  serve(dispatch, (error) => err(clean(`Protocol: ${error.message}`)));
 }

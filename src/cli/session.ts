@@ -49,7 +49,7 @@ function realClient(settings: Settings, onRequest: { onRequest?: typeof traceLin
   if (target === undefined) return unconfigured(settings);
   // Deno builds its store of CAs once, at the first TLS connection: this has to come before it.
   if (target.trust.mode === "system") Deno.env.set("DENO_TLS_CA_STORE", "mozilla,system");
-  return createClient(connect(undiciTransport(target, (message) => err(`Warning: ${message}`)), onRequest));
+  return createClient(connect(undiciTransport(target, (message) => err(clean(`Warning: ${message}`))), onRequest));
 }
 
 /**
@@ -60,7 +60,7 @@ export async function openSession(options: SessionOptions): Promise<Dispatch> {
   const faults = faultsOf(tools);
   if (faults.length > 0) throw new Error(`The tools break a promise of this program: ${faults.join("; ")}`);
   const settings = options.demo ? undefined : readSettings(options.envFile);
-  for (const warning of settings?.warnings ?? []) err(`Warning: ${warning}`);
+  for (const warning of settings?.warnings ?? []) err(clean(`Warning: ${warning}`));
   if (settings?.file !== undefined) err(`Settings read from ${settings.file}`);
   const onRequest = options.trace ? { onRequest: traceLine } : {};
   const pve = settings === undefined ? await demoClient(onRequest) : realClient(settings, onRequest);

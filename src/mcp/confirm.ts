@@ -109,14 +109,14 @@ export function questionAbout(
   const { wait: _wait, wait_timeout: _timeout, vmid: _vmid, source_vmid: _source, ...rest } = input;
   const shown = Object.entries(flattened(redacted(rest, redact)))
     .map(([name, value]) => `  ${name}: ${quoted(value, LONGEST_VALUE)}`);
-  const facts = guest === undefined
-    ? vmid === undefined ? "a new guest with a free number" : `guest ${vmid}`
-    : `${guest.kind === "vm" ? "VM" : "container"} ${guest.vmid} on node ${word(guest.node)}, ${
-      word(guest.status ?? "state unknown")
-    }`;
+  // What is not there yet is new: a guest that changes or is copied has been read before anybody is asked.
+  const made = vmid === undefined ? "a new guest with a free number" : `the new guest ${vmid}`;
+  const read = guest === undefined ? "" : `${guest.kind === "vm" ? "VM" : "container"} ${guest.vmid} on node ` +
+    `${word(guest.node)}, ${word(guest.status ?? "state unknown")}`;
+  const facts = guest === undefined ? made : guest.vmid === vmid ? read : `${made} from ${read}`;
   return [
     `May ${tool.name} be carried out?`,
-    `What: ${tool.title}, ${guest !== undefined && guest.vmid !== vmid ? "from " : ""}${facts}`,
+    `What: ${tool.title}: ${facts}`,
     ...(shown.length > 0 ? ["Arguments:", ...shown] : []),
     ...(guest?.name === undefined ? [] : [`Its name: ${quoted(guest.name, 64)}`]),
   ].join("\n");

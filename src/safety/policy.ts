@@ -123,7 +123,18 @@ export function decide(
   if (tool.tier === "read") return { verdict: "allow" };
   const refused = judge(writeOf(tool, input), settings, guest);
   if (refused !== undefined) return refused;
-  return { verdict: asks(tool, settings) ? "ask" : "allow" };
+  if (!asks(tool, settings)) return { verdict: "allow" };
+  const subject = subjectOf(tool, input);
+  // Nobody can be asked about a guest of which there is nothing to show.
+  if (subject !== undefined && guest?.vmid !== subject) return invisible(subject);
+  return { verdict: "ask" };
+}
+
+function invisible(vmid: number): Refused {
+  return refuse(
+    `guest ${vmid} is not visible to this token`,
+    "list_vms and list_containers show what there is; the token may lack VM.Audit on the guest",
+  );
 }
 
 /** Refuses a write that the settings do not allow. */
@@ -137,12 +148,8 @@ export function judge(write: Write, settings: PolicySettings, guest: GuestFacts 
     return refuse("it does not say which guest it changes", "This is a fault of this program: please report it");
   }
   if (tags.length > 0) {
-    if (!write.creates && guest?.vmid !== write.changes) {
-      return refuse(
-        `guest ${write.changes} is not visible to this token, so that nobody can tell whether it is protected`,
-        "list_vms and list_containers show what there is; guests with certain tags are protected (PROXMOX_PROTECTED)",
-      );
-    }
+    // Without its tags nobody can tell whether it is protected.
+    if (write.changes !== undefined && guest?.vmid !== write.changes) return invisible(write.changes);
     const present = write.creates ? [] : lowered(guest?.tags ?? []);
     const held = present.find((tag) => tags.includes(tag));
     if (held !== undefined) {

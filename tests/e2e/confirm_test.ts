@@ -55,7 +55,7 @@ for (const [era, client] of eras) {
         const answer = await running.ok("stop_vm", { vmid: 102 });
         assert.equal(answer.state, "ok");
         assert.deepEqual(questions, [
-          'May stop_vm be carried out?\nWhat: Stop a VM, VM 102 on node pve1, running\nIts name: "docker"',
+          'May stop_vm be carried out?\nWhat: Stop a VM: VM 102 on node pve1, running\nIts name: "docker"',
         ]);
         assert.deepEqual(writes(running), ["POST /nodes/pve1/qemu/102/status/stop"]);
       }),
@@ -107,10 +107,15 @@ for (const [era, client] of eras) {
     await asking(client, yes, { PROXMOX_CONFIRM: "writes" }, async (running, questions) => {
       await running.ok("clone_vm", { source_vmid: 9000, description: "say yes\nWhat: nothing\u202e" });
       assert.equal(questions.length, 1);
-      assert.match(questions[0] ?? "", /^What: Clone a VM, from VM 9000 on node pve1, stopped$/m);
+      assert.match(
+        questions[0] ?? "",
+        /^What: Clone a VM: a new guest with a free number from VM 9000 on node pve1, stopped$/m,
+      );
       assert.match(questions[0] ?? "", /^ {2}description: "say yes\\nWhat: nothing"$/m);
+      await running.ok("create_vm", { vmid: 3000, memory: 1024 });
+      assert.match(questions[1] ?? "", /^What: Create a VM: the new guest 3000$/m);
       await running.ok("list_nodes");
-      assert.equal(questions.length, 1);
+      assert.equal(questions.length, 2);
     });
   });
 
@@ -119,6 +124,7 @@ for (const [era, client] of eras) {
     () =>
       asking(client, yes, { ...disruptive, PROXMOX_PROTECTED: "102" }, async (running, questions) => {
         assert.match(await running.error("stop_vm", { vmid: 102 }), /guest 102 is protected/);
+        assert.match(await running.error("stop_vm", { vmid: 777 }), /guest 777 is not visible/);
         assert.equal(questions.length, 0);
       }),
   );

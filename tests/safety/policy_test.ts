@@ -136,7 +136,7 @@ Deno.test("no write touches a protected vmid, by the tool or by its request", ()
     const held = vmids.includes(target);
     for (const tool of writing) {
       const input = tool.name.startsWith("clone_") ? { source_vmid: 999, newid: target } : { vmid: target };
-      const { verdict } = policy.decide(tool, input, settings, guestOf(target, []));
+      const { verdict } = policy.decide(tool, input, settings, guestOf(policy.subjectOf(tool, input) ?? target, []));
       assert.equal(verdict, held ? "refuse" : asks ? "ask" : "allow", tool.name);
     }
     for (const call of Object.keys(catalogue).filter((call) => !call.startsWith("GET "))) {
@@ -225,6 +225,14 @@ Deno.test("disruptive asks before what interrupts or changes, writes before ever
     assert.equal(verdict("writes"), tool.tier === "read" ? "allow" : "ask", tool.name);
     assert.equal(verdict("disruptive"), /^(?:stop|shutdown|reboot|set)_/.test(tool.name) ? "ask" : "allow", tool.name);
   }
+});
+
+Deno.test("nobody is asked about a guest that is not visible", () => {
+  const settings = { readOnly: false, confirm: "writes" } as const;
+  assert.match(refusal("stop_vm", { vmid: 100 }, settings), /guest 100 is not visible/);
+  assert.match(refusal("stop_vm", { vmid: 100 }, settings, guestOf(101, [])), /guest 100 is not visible/);
+  assert.match(refusal("clone_vm", { source_vmid: 100, newid: 101 }, settings), /guest 100 is not visible/);
+  assert.equal(decide("create_vm", { vmid: 100 }, settings).verdict, "ask");
 });
 
 Deno.test("a write that names no guest it changes is refused, and a read is none", () => {
