@@ -62,6 +62,11 @@ function isScalar(value: unknown): value is Scalar {
   return typeof value === "string" || typeof value === "number" || typeof value === "boolean";
 }
 
+/** What a value is, without touching it: text made from it could be anything. */
+function kindOf(value: unknown): string {
+  return value === null ? "null" : Array.isArray(value) ? "a list" : typeof value;
+}
+
 /**
  * Builds the request of a call from its parameters, or refuses it. PVE unescapes the whole path, splits bodies on ";" as
  * well as "&", and lets the query override the body: so path values are matched against an ASCII allowlist, everything
@@ -88,7 +93,7 @@ export function admit(call: string, params: Readonly<Record<string, unknown>>): 
     if (rule === undefined) {
       throw new Refusal(`Refused ${call}: the parameter ${JSON.stringify(name)} is never sent with it`);
     }
-    if (!isScalar(value)) refuse(name, JSON.stringify(value), "it must be text, a number or a boolean");
+    if (!isScalar(value)) refuse(name, kindOf(value), "it must be text, a number or a boolean");
     sent.set(name, rule(value, name));
   }
   for (const name of entry.required ?? []) {
