@@ -11,6 +11,8 @@ import { mutate, mutators } from "weapon-regex";
 export interface Mutant {
   readonly file: string;
   readonly line: number;
+  /** The line as it reads, which tells equal changes apart. */
+  readonly in: string;
   readonly start: number;
   readonly end: number;
   readonly before: string;
@@ -133,9 +135,11 @@ function withoutAlternative(pattern: string): string[] {
 /** Every mutant of a file. */
 export function mutantsOf(file: string, source: string): Mutant[] {
   const found: Mutant[] = [];
+  const lines = source.split("\n");
   const add = (node: { start: number; end: number; line: number }, after: string) => {
     const before = source.slice(node.start, node.end);
-    if (before !== after) found.push({ file, line: node.line, start: node.start, end: node.end, before, after });
+    const { start, end, line } = node;
+    if (before !== after) found.push({ file, line, in: lines[line - 1]?.trim() ?? "", start, end, before, after });
   };
   const text = (node: Node) => source.slice(node.start, node.end);
   /** Takes one of several out, with its comma. */
