@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Refusal } from "../../src/errors.ts";
 import { catalogue } from "../../src/safety/catalogue.ts";
-import { admit, isAdmitted } from "../../src/safety/gate.ts";
+import { admit, entryOf, isAdmitted } from "../../src/safety/gate.ts";
 
 const vm = { node: "pve1", vmid: 100 };
 const digest = "8115a483bbeccc35e4a864025d3327d07a9a2b16";
@@ -347,4 +347,10 @@ Deno.test("admit() leaves out what is undefined, and names what has to be there"
   assert.throws(() => admit(VM_CONFIG, { ...vm, digest: undefined, memory: 512 }), /never sent without digest/);
   assert.throws(() => admit(VM_CONFIG, vm), /never sent without digest/);
   assert.throws(() => admit("POST /nodes/{node}/qemu", { node: "pve1" }), /never sent without vmid/);
+});
+
+Deno.test("entryOf() refuses what is no call, whatever its type says", () => {
+  for (const call of ["constructor", "__proto__", "toString", "", "GET /nope", "DELETE /nodes/{node}/qemu/{vmid}"]) {
+    assert.throws(() => Reflect.apply(entryOf, undefined, [call]), /never sends it/);
+  }
 });
