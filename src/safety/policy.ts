@@ -74,7 +74,7 @@ export function writeOf(tool: Pick<Tool, "calls">, input: Values): Write {
     makes: creates ? number(input.newid ?? input.vmid) : undefined,
     creates,
     tags: text(settings.tags ?? input.tags),
-    pool: text(settings.pool ?? input.pool),
+    pool: text(input.pool),
   };
 }
 
