@@ -32,6 +32,8 @@ function scalar(value: unknown, shape: "number" | "boolean" | "string"): unknown
   }
   if (shape === "number") {
     if (typeof value === "number") return Number.isFinite(value) ? value : undefined;
+    // A state check must not miss a switch because it came as true instead of 1.
+    if (typeof value === "boolean") return Number(value);
     return typeof value === "string" && /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(value) ? Number(value) : undefined;
   }
   if (value === 1 || value === "1" || value === true) return true;

@@ -146,14 +146,12 @@ export async function findLeftovers(
   const silent = new Map<string, { node: string; storage: string }>();
   const awake = new Set(rows.filter((row) => row.status === "available").map((row) => row.node));
   for (const row of rows) {
-    if (row.node === undefined || row.storage === undefined || !/images|rootdir|backup/.test(row.content ?? "")) {
-      continue;
-    }
-    const key = row.shared === true ? row.storage : `${row.node}/${row.storage}`;
-    if (row.status === "available") storages.set(key, { node: row.node, storage: row.storage });
-    else if (awake.has(row.node) && /backup/.test(row.content ?? "")) {
-      silent.set(key, { node: row.node, storage: row.storage });
-    }
+    // A storage that does not say what it holds may hold anything.
+    const { node, storage, content = "images,backup" } = row;
+    if (node === undefined || storage === undefined || !/images|rootdir|backup/.test(content)) continue;
+    const key = row.shared === true ? storage : `${node}/${storage}`;
+    if (row.status === "available") storages.set(key, { node, storage });
+    else if (awake.has(node) && content.includes("backup")) silent.set(key, { node, storage });
   }
   for (const [key, { node, storage }] of silent) {
     if (storages.has(key)) continue;

@@ -84,6 +84,26 @@ Deno.test("a vmid is not given out while a storage for backups cannot be read", 
   assert.match(await free, /^UPID:/);
 });
 
+Deno.test("a state check misses nothing because PVE writes it otherwise, or leaves it out", async () => {
+  const state = demoCluster(NOON);
+  state.guests.get(105)?.pendingDelete.set("scsi0", true);
+  const before = inventory(state);
+  const told = (change: (row: Record<string, unknown>) => void) =>
+    client(state, (send) => async (call, params, options) => {
+      const answer = await send(call, params, options);
+      const { data }: { data: unknown } = JSON.parse(answer.body);
+      if (Array.isArray(data)) data.forEach(change);
+      return { ...answer, body: JSON.stringify({ data }) };
+    });
+  for (const value of [1, 2, "2", true]) {
+    const pve = told((row) => "delete" in row && Object.assign(row, { delete: value }));
+    await assert.rejects(pve.call("POST /nodes/{node}/qemu/{vmid}/status/start", vm), /pending change.*scsi0/);
+  }
+  const silent = told((row) => row.type === "storage" && Reflect.deleteProperty(row, "content"));
+  await assert.rejects(silent.call("POST /nodes/{node}/qemu", { node: "pve1", vmid: 110 }), /vzdump-qemu-110/);
+  assert.deepEqual(inventory(state), before);
+});
+
 Deno.test("what does not fit into a storage's free space is not allocated", async () => {
   const state = demoCluster(NOON);
   const pve = client(state);

@@ -284,7 +284,7 @@ Deno.test("findLeftovers() looks at every storage once, and at those only that c
       storage({ storage: "nfs", shared: 1, node: "pve2" }),
       storage({ storage: "off", status: "unknown" }),
       storage({ storage: "isos", content: "iso,vztmpl,snippets" }),
-      storage({ storage: "nothing", content: undefined }),
+      storage({ storage: "nothing", content: "" }),
       storage({ storage: undefined }),
       storage({ node: undefined, storage: "lost" }),
     ],
