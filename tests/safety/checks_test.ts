@@ -321,3 +321,20 @@ Deno.test("a cancelled call cancels what its check asks", async () => {
   assert.equal(signals.length, 9);
   for (const one of signals) assert.equal(one, signal);
 });
+
+Deno.test("one volume that is left is enough", async () => {
+  const left = { volid: "local:300/vm-300-disk-0.qcow2", vmid: 300, format: "qcow2", size: 1 };
+  const answers = { [VMS]: [], [STORAGES]: [storage()], [content("pve1", "local", 300)]: [left] };
+  await refuses("free-vmid", CREATE, { node: "pve1", vmid: 300 }, answers, /1 volume\(s\).*such as local:300/);
+});
+
+Deno.test("the pending deletion of a detached volume stops power calls and config writes", async () => {
+  for (const { start } of Object.values(kinds)) {
+    const path = `/nodes/pve1/${start.includes("/lxc/") ? "lxc" : "qemu"}/100/pending`;
+    const row = { key: "unused12", value: "local-lvm:vm-100-disk-5", delete: 1 };
+    await refuses("pending", start, guest, { [path]: [row] }, /remove its disk unused12/);
+    for (const key of ["xunused0", "unused0x", "unused"]) {
+      await check("pending", start, guest, { [path]: [{ ...row, key }] });
+    }
+  }
+});

@@ -1,0 +1,127 @@
+/** Free space: what a call would allocate is added up by storage, and refused where it does not fit. */
+import assert from "node:assert/strict";
+import { Refusal } from "../../src/errors.ts";
+import { createClient } from "../../src/pve/client.ts";
+import type { Call } from "../../src/safety/catalogue.ts";
+import { admit } from "../../src/safety/gate.ts";
+import { refuseOverflow } from "../../src/safety/headroom.ts";
+
+const GIB = 1024 ** 3;
+const CREATE_VM = "POST /nodes/{node}/qemu";
+const CREATE_CONTAINER = "POST /nodes/{node}/lxc";
+const CLONE_VM = "POST /nodes/{node}/qemu/{vmid}/clone";
+const CLONE_CONTAINER = "POST /nodes/{node}/lxc/{vmid}/clone";
+
+/** Runs the check with so many bytes free on each storage of node pve1; returns what it asked. */
+async function check(
+  call: Call,
+  given: Record<string, unknown>,
+  free: Record<string, number | undefined>,
+  config: Record<string, unknown> = {},
+) {
+  const asked: string[] = [];
+  const { signal } = new AbortController();
+  const client = createClient((call, params, options) => {
+    assert.equal(options.signal, signal);
+    const { path } = admit(call, params);
+    asked.push(path);
+    const data = path.endsWith("/config")
+      ? { digest: "a".repeat(40), ...config }
+      : Object.entries(free).map(([storage, avail]) => ({ storage, type: "dir", content: "images", avail }));
+    return Promise.resolve({
+      status: 200,
+      reason: "OK",
+      contentType: "application/json",
+      body: JSON.stringify({ data }),
+    });
+  });
+  await refuseOverflow(call, { node: "pve1", ...given }, client, { signal });
+  return asked;
+}
+
+/** It needs exactly so many bytes on the storage `a`. */
+async function needs(bytes: number, call: Call, given: Record<string, unknown>, config?: Record<string, unknown>) {
+  await check(call, given, { a: bytes, b: 0, local: 0 }, config);
+  await assert.rejects(
+    check(call, given, { b: GIB ** 2, a: bytes - 1 }, config),
+    (error) => error instanceof Refusal && / do not fit on storage a of \w+, which has .* free$/.test(error.message),
+  );
+}
+
+Deno.test("new disks of every sized slot are added up", async () => {
+  for (const slot of ["scsi0", "scsi30", "virtio15", "sata5", "ide3"]) {
+    await needs(8 * GIB, CREATE_VM, { [slot]: "a:8,ssd=1" });
+    await needs(8.5 * GIB, CREATE_VM, { [slot]: "a:8.5", memory: 9 });
+  }
+  await needs(12 * GIB, CREATE_VM, { scsi0: "a:8", scsi11: "a:4" });
+  await needs(12 * GIB, CREATE_CONTAINER, { rootfs: "a:8", mp10: "a:4,mp=/srv" });
+  await needs(8 * GIB, "PUT /nodes/{node}/qemu/{vmid}/config", { scsi1: "a:8" });
+  await needs(4 * GIB, CREATE_CONTAINER, { storage: "a" });
+  assert.deepEqual(await check(CREATE_VM, { scsi0: "a:8" }, { a: 8 * GIB }), ["/nodes/pve1/storage"]);
+  await assert.rejects(check(CREATE_CONTAINER, {}, { local: 4 * GIB - 1 }), Refusal);
+  await check(CREATE_CONTAINER, {}, { local: 4 * GIB });
+});
+
+Deno.test("what takes no space is not asked about", async () => {
+  for (
+    const given of [
+      {},
+      { memory: 512 },
+      { ide2: "none,media=cdrom" },
+      { ide2: "a:iso/8.iso,media=cdrom" },
+      { ide2: "a:cloudinit" },
+      { efidisk0: "a:1" },
+      { tpmstate0: "a:1" },
+      { xscsi0: "a:8" },
+      { scsi0x: "a:8" },
+      { rootfs0: "a:8" },
+    ]
+  ) {
+    assert.deepEqual(await check(CREATE_VM, given, { a: 0 }), [], JSON.stringify(given));
+  }
+  assert.deepEqual(await check(CREATE_CONTAINER, { rootfs: "a:8x" }, { a: 0 }), []);
+});
+
+Deno.test("a storage whose free space is not told is left to PVE", async () => {
+  await check(CREATE_VM, { scsi0: "a:8" }, { a: undefined, b: 0 });
+  await check(CREATE_VM, { scsi0: "a:8" }, {});
+  await assert.rejects(
+    check(CREATE_VM, { scsi0: "c:1", scsi1: "a:8" }, { a: 1.5 * GIB }),
+    /8\.0 GiB do not fit on storage a of pve1, which has 1\.5 GiB free/,
+  );
+});
+
+Deno.test("a full clone takes what its source has", async () => {
+  for (const [call, slot] of [[CLONE_VM, "scsi0"], [CLONE_CONTAINER, "rootfs"]] as const) {
+    const given = { vmid: 100, newid: 300 };
+    for (
+      const [size, bytes] of [["8G", 8 * GIB], ["8.5G", 8.5 * GIB], ["2T", 2048 * GIB], ["512M", GIB / 2], [
+        "512K",
+        524_288,
+      ], ["512", 512]] as const
+    ) {
+      await needs(bytes, call, given, { [slot]: `a:vm-100-disk-0,size=${size}` });
+      await needs(bytes, call, given, { [slot]: `a:vm-100-disk-0,size=${size},ssd=1` });
+      await needs(bytes, call, { ...given, storage: "a" }, { [slot]: `b:vm-100-disk-0,size=${size}` });
+    }
+    await needs(9 * GIB, call, given, {
+      memory: 512,
+      ide0: "a:x,size=1G",
+      ide2: "a:iso/x.iso,media=cdrom,size=5G",
+      mp0: "a:y",
+      scsi12: "a:z,size=8G",
+      unused0: "a:u,size=3G",
+    });
+    for (const full of [false, 0, "0"]) assert.deepEqual(await check(call, { ...given, full }, { a: 0 }), []);
+    await needs(8 * GIB, call, { ...given, full: true }, { [slot]: "a:x,size=8G" });
+    const kind = call.includes("lxc") ? "lxc" : "qemu";
+    const config = { [slot]: "a:x,size=8G" };
+    assert.deepEqual(await check(call, { ...given, target: "pve2" }, {}, config), [
+      `/nodes/pve1/${kind}/100/config`,
+      "/nodes/pve2/storage",
+    ]);
+    assert.deepEqual(await check(call, given, {}, config), [`/nodes/pve1/${kind}/100/config`, "/nodes/pve1/storage"]);
+    await assert.rejects(check(call, { newid: 300 }, {}), /vmid of the guest to copy is missing/);
+    await assert.rejects(check(call, { ...given, node: 5 }, {}), /the node is missing/);
+  }
+});
