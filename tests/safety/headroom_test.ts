@@ -53,6 +53,7 @@ Deno.test("new disks of every sized slot are added up", async () => {
     await needs(8 * GIB, CREATE_VM, { [slot]: "a:8,ssd=1" });
     await needs(8.5 * GIB, CREATE_VM, { [slot]: "a:8.5", memory: 9 });
   }
+  await assert.rejects(check(CREATE_VM, { scsi0: "local-lvm:8" }, { "local-lvm": 0 }), /on storage local-lvm of/);
   await needs(12 * GIB, CREATE_VM, { scsi0: "a:8", scsi11: "a:4" });
   await needs(12 * GIB, CREATE_CONTAINER, { rootfs: "a:8", mp10: "a:4,mp=/srv" });
   await needs(8 * GIB, "PUT /nodes/{node}/qemu/{vmid}/config", { scsi1: "a:8" });
