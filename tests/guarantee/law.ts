@@ -156,11 +156,16 @@ export async function play(moves: readonly Move[], counts: Counts, readOnly: boo
       const [first] = move.calls;
       turn = { race: first?.race, requests: 0, written: false };
       const now = turn;
+      const asleep = world.hibernated();
       const results = await Promise.all(move.calls.map((ask) => one(dispatch, ask)));
       for (const [index, result] of results.entries()) {
         const name = move.calls[index]?.tool ?? "";
         counts.calls++;
         count(counts.ends, endOf(result, refusedBy));
+        const woken = Number(result.structuredContent?.vmid);
+        if (result.isError !== true && name === "start_vm" && now.race === undefined && asleep.has(woken)) {
+          assert.match(result.content[0]?.text ?? "", /hibernated.*saved memory image is used up/);
+        }
         if (result.isError !== true && now.written && results.length === 1) count(counts.writes, name);
       }
       turn = undefined;

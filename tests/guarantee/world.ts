@@ -213,6 +213,12 @@ export class World {
     }));
   }
 
+  /** VMs whose memory lies on a storage: a start uses it up, and has to say so. */
+  hibernated(): Set<number> {
+    const asleep = [...this.state.guests.values()].filter((guest) => guest.config.get("lock") === "suspended");
+    return new Set(asleep.map((guest) => guest.vmid));
+  }
+
   turn(hours: number): void {
     this.#now += hours * HOUR;
     this.simulator.tick();
