@@ -54,6 +54,8 @@ Deno.test("new disks of every sized slot are added up", async () => {
     await needs(8.5 * GIB, CREATE_VM, { [slot]: "a:8.5", memory: 9 });
   }
   await assert.rejects(check(CREATE_VM, { scsi0: "local-lvm:8" }, { "local-lvm": 0 }), /on storage local-lvm of/);
+  await needs(10 * GIB, CREATE_VM, { scsi0: "a:10" });
+  await needs(8.25 * GIB, CREATE_VM, { scsi0: "a:8.25,ssd=1" });
   await needs(12 * GIB, CREATE_VM, { scsi0: "a:8", scsi11: "a:4" });
   await needs(12 * GIB, CREATE_CONTAINER, { rootfs: "a:8", mp10: "a:4,mp=/srv" });
   await needs(8 * GIB, "PUT /nodes/{node}/qemu/{vmid}/config", { scsi1: "a:8" });
@@ -97,6 +99,9 @@ Deno.test("a full clone takes what its source has", async () => {
     const given = { vmid: 100, newid: 300 };
     for (
       const [size, bytes] of [["8G", 8 * GIB], ["8.5G", 8.5 * GIB], ["2T", 2048 * GIB], ["512M", GIB / 2], [
+        "10.25G",
+        10.25 * GIB,
+      ], [
         "512K",
         524_288,
       ], ["512", 512]] as const
