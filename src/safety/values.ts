@@ -30,6 +30,10 @@ export const macAddress = matching(new RegExp(MAC), "a MAC address, as in BC:24:
 export const dnsName = matching(new RegExp(`${LABEL}(?:\\.${LABEL})*`), "a DNS name: letters, digits, hyphens, dots");
 export const poolName = matching(/[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+){0,2}/, "a pool's name", 100);
 export const digest = matching(/[0-9a-f]{40}/, "the digest that a read of the configuration gave");
+export const userName = matching(/[a-z_][a-z0-9_-]{0,31}/, "a user's name");
+export const timezone = matching(/host|[A-Za-z]+(?:\/[A-Za-z0-9_+-]+){0,2}/, "a time zone, as in Europe/Vienna");
+/** What a storage holds. */
+export const contentType = oneOf("images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import");
 export const configId = matching(
   /[A-Za-z][A-Za-z0-9_-]{1,39}/,
   "a name that starts with a letter: letters, digits, _ and -",

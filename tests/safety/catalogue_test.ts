@@ -93,3 +93,19 @@ Deno.test("every parameter of every call has a rule that judges", () => {
     }
   }
 });
+
+Deno.test("the parameters of reads take exactly what PVE knows", () => {
+  const log = { node: "pve1", upid: "UPID:pve1:0000020A:0005A0C2:6B033EDB:qmstart:999:agent@pve!mcp:" };
+  const LOG = "GET /nodes/{node}/tasks/{upid}/log";
+  for (const start of [0, 10_000_000]) assert.equal(admit(LOG, { ...log, start }).query, `start=${start}`);
+  for (const start of [-1, 10_000_001]) assert.throws(() => admit(LOG, { ...log, start }), Refusal);
+  for (const limit of [1, 1000]) assert.equal(admit(LOG, { ...log, limit }).query, `limit=${limit}`);
+  for (const limit of [0, 1001]) assert.throws(() => admit(LOG, { ...log, limit }), Refusal);
+  for (const type of ["vm", "storage", "node", "sdn"]) {
+    assert.equal(admit("GET /cluster/resources", { type }).query, `type=${type}`);
+  }
+  assert.throws(() => admit("GET /cluster/resources", { type: "" }), Refusal);
+  for (const content of ["images", "iso"]) {
+    assert.equal(admit("GET /nodes/{node}/storage", { node: "pve1", content }).query, `content=${content}`);
+  }
+});

@@ -114,7 +114,7 @@ Deno.test("decimal", () => {
     true,
   );
   refuses(rule, Number.NaN, Infinity, "1.5.5", "1.x", "1.5 ", "1.e1", "1.\n5");
-  refuses(r.decimal(0, 9), "", ".5", " ", "-0");
+  refuses(r.decimal(0, 9), "", ".5", " ", "-0", 1e-7, Number.NaN);
 });
 
 Deno.test("oneOf", () => {

@@ -731,3 +731,22 @@ Deno.test("public keys", () => {
     (error) => error instanceof Refusal && !error.message.includes("aaa"),
   );
 });
+
+Deno.test("users' names are those of Linux", () => {
+  letters(v.userName, (c) => c, `${LOWER}_`);
+  letters(v.userName, (c) => `a${c}`, `${LOWER}${DIGITS}_-`);
+  lengths(v.userName, (n) => many(n), 1, 32);
+});
+
+Deno.test("time zones are host, or names of the zone database", () => {
+  passes(v.timezone, "host", "UTC", "Z", "Europe/Vienna", "America/Argentina/Buenos_Aires", "Etc/GMT+5", "Etc/GMT-14");
+  refuses(v.timezone, "", "/", "Europe/", "/Europe", "a//b", "a/b/c/d", "Europe/Vienna\n", "../etc", "UTC1", "hosts/");
+  letters(v.timezone, (c) => `${c}bc`, LETTERS);
+  letters(v.timezone, (c) => `a/${c}`, `${WORD}_+-`);
+  letters(v.timezone, (c) => `a/${c}b`, `${WORD}_+-`);
+});
+
+Deno.test("content types are PVE's own", () => {
+  passes(v.contentType, "images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import");
+  refuses(v.contentType, "", "none", "images,iso", "Images");
+});
