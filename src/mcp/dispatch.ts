@@ -105,8 +105,10 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   return {
     offered: tools.filter((tool) => offers(tool, settings)),
     async call(tool, args, options) {
-      const redact = redactor([...secrets, ...secretsIn(args)]);
+      let redact = redactor(secrets);
       try {
+        // Arguments that are nested without end make it throw.
+        redact = redactor([...secrets, ...secretsIn(args)]);
         return await run(tool, args, options, redact);
       } catch (error) {
         return failed(tool, error, options.signal, redact);

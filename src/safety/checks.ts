@@ -35,9 +35,7 @@ const DETACHED = /^unused\d+$/;
  */
 function isPlainCdrom(value: unknown): boolean {
   if (typeof value !== "string") return false;
-  const parts = value.split(",");
-  const file = parts.find((part) => part.startsWith("file="))?.slice("file=".length) ?? parts[0] ?? "";
-  return parts.includes("media=cdrom") && /^(?:none|cdrom|[^:/]+:iso\/.+)$/.test(file);
+  return value.split(",").includes("media=cdrom") && /^(?:none|cdrom|[^:/]+:iso\/.+)$/.test(volumeOf(value));
 }
 
 function guestOf(given: Given): { node: string; vmid: number } {
@@ -46,9 +44,14 @@ function guestOf(given: Given): { node: string; vmid: number } {
   return { node, vmid };
 }
 
-/** The volume of a disk's property string, without its options. */
+/**
+ * The volume of a disk's property string, without its options. PVE keeps a container's pending mount points as they were
+ * typed, so that the volume may stand anywhere, by its name.
+ */
 function volumeOf(value: unknown): string {
-  return String(value).split(",")[0] ?? "";
+  const parts = String(value).split(",");
+  const named = parts.find((part) => /^(?:file|volume)=/.test(part));
+  return named?.slice(named.indexOf("=") + 1) ?? parts.find((part) => !part.includes("=")) ?? String(value);
 }
 
 /**
@@ -144,14 +147,17 @@ export async function findLeftovers(
   const rows = await pve.call("GET /cluster/resources", { type: "storage" }, options);
   const storages = new Map<string, { node: string; storage: string }>();
   const silent = new Map<string, { node: string; storage: string }>();
-  const awake = new Set(rows.filter((row) => row.status === "available").map((row) => row.node));
+  // A node's own state comes from the cluster's membership. That of its storages comes from a daemon that one hung NFS
+  // server stops: then all of them read "unknown", and nothing may be taken for empty.
+  const nodes = await pve.call("GET /cluster/resources", { type: "node" }, options);
+  const asleep = new Set(nodes.filter((row) => row.status === "offline").map((row) => row.node));
   for (const row of rows) {
     // A storage that does not say what it holds may hold anything.
     const { node, storage, content = "images,backup" } = row;
     if (node === undefined || storage === undefined || !/images|rootdir|backup/.test(content)) continue;
     const key = row.shared === true ? storage : `${node}/${storage}`;
     if (row.status === "available") storages.set(key, { node, storage });
-    else if (awake.has(node) && content.includes("backup")) silent.set(key, { node, storage });
+    else if (!asleep.has(node) && content.includes("backup")) silent.set(key, { node, storage });
   }
   for (const [key, { node, storage }] of silent) {
     if (storages.has(key)) continue;

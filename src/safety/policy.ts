@@ -20,6 +20,8 @@ export interface GuestFacts {
   readonly status: string | undefined;
   readonly name: string | undefined;
   readonly tags: readonly string[];
+  /** "suspended": hibernated, and starting it uses up its saved memory. */
+  readonly lock?: string | undefined;
 }
 
 /** What a call would write, whether it is read from a tool's arguments or from a request. */
@@ -99,12 +101,15 @@ export function writeIn(call: string, params: Values): Write | undefined {
 /** Whether decide() has to know the guest: for its tags, or to show it to the person who is asked. */
 export function needsFacts(tool: Pick<Tool, "name" | "tier">, settings: PolicySettings): boolean {
   if (tool.tier === "read") return false;
-  return (settings.protected?.tags ?? []).length > 0 || asks(tool, settings);
+  const mayWake = settings.confirm === "disruptive" && tool.name === "start_vm";
+  return (settings.protected?.tags.length ?? 0) > 0 || mayWake || asks(tool, settings, undefined);
 }
 
-/** Whether the settings want a person to be asked before a tool that writes. */
-function asks(tool: Pick<Tool, "name" | "tier">, settings: PolicySettings): boolean {
-  return settings.confirm === "writes" || (settings.confirm === "disruptive" && !onlyAdds(tool));
+/** Starting a hibernated VM uses up its saved memory: that is disruptive, too. */
+function asks(tool: Pick<Tool, "name" | "tier">, settings: PolicySettings, guest: GuestFacts | undefined): boolean {
+  if (tool.tier === "read") return false;
+  if (settings.confirm === "writes") return true;
+  return settings.confirm === "disruptive" && (!onlyAdds(tool) || guest?.lock === "suspended");
 }
 
 /** Decides about a call before anything of it is done. `guest` is the one that changes; undefined where none is visible. */
@@ -123,7 +128,7 @@ export function decide(
   if (tool.tier === "read") return { verdict: "allow" };
   const refused = judge(writeOf(tool, input), settings, guest);
   if (refused !== undefined) return refused;
-  if (!asks(tool, settings)) return { verdict: "allow" };
+  if (!asks(tool, settings, guest)) return { verdict: "allow" };
   const subject = subjectOf(tool, input);
   // Nobody can be asked about a guest of which there is nothing to show.
   if (subject !== undefined && guest?.vmid !== subject) return invisible(subject);

@@ -99,12 +99,16 @@ export function text(maximum: number): Rule {
   });
 }
 
-/** A secret: one line of text that never appears in the message of a refusal. */
+/**
+ * A secret: one line of text that never appears in the message of a refusal. YAML knows more line ends than \n, and PVE
+ * writes what looks like a password's hash into cloud-init's YAML as it is.
+ */
 export function secret(minimum: number, maximum: number): Rule {
   return rule(`a secret: one line of ${minimum} to ${maximum} characters`, (value, name) => {
     // deno-lint-ignore no-control-regex
-    const oneLine = typeof value === "string" && !/[\u0000-\u001f]/.test(value) && value.isWellFormed();
-    if (!oneLine || value.length < minimum || value.length > maximum) {
+    const oneLine = typeof value === "string" && !/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(value);
+    const safe = oneLine && value.isWellFormed() && (!value.startsWith("$") || /^[A-Za-z0-9./$=,_-]+$/.test(value));
+    if (!safe || value.length < minimum || value.length > maximum) {
       throw new Refusal(`Refused ${name}: it must be one line of ${minimum} to ${maximum} characters`);
     }
     return value;

@@ -62,7 +62,8 @@ const cidr6 = matching(
   new RegExp(`auto|dhcp|manual|${IPV6}/\\d{1,3}`),
   "auto, dhcp, manual, or an address with its prefix, as in 2001:db8::10/64",
 );
-const gibibytes = "(?:[1-9]\\d{0,5}|\\d{1,5}\\.\\d{1,3})";
+/** From 0.1 on: a size of 0 would be a container without any limit. */
+const gibibytes = "(?:[1-9]\\d{0,5}(?:\\.\\d{1,3})?|0\\.[1-9]\\d{0,2})";
 
 /**
  * A volume that PVE is to allocate: `STORAGE:SIZE` in GiB. `STORAGE:VOLUME` (somebody's disk) and paths do not match, as

@@ -47,19 +47,30 @@ export async function freeVmid(
   });
 }
 
+/** How many guests that the token may not see are passed over in a row. */
+const MOST_HIDDEN = 500;
+
 /** The next number from `from` on that no guest has: PVE refuses a taken one with 400. */
 async function nextFree(pve: PveClient<VmidCall>, from: number, options: SendOptions): Promise<number> {
   const used = new Set((await pve.call("GET /cluster/resources", { type: "vm" }, options)).map((row) => row.vmid));
-  for (let vmid = from; vmid <= 999_999_999; vmid++) {
+  let hidden = 0;
+  for (let vmid = from; vmid <= 999_999_999 && hidden < MOST_HIDDEN; vmid++) {
     if (used.has(vmid)) continue;
     try {
       return await pve.call("GET /cluster/nextid", { vmid }, options);
     } catch (error) {
       // A guest that the token may not see.
       if (!(error instanceof PveError) || error.details.status !== 400) throw error;
+      hidden++;
     }
   }
-  throw new PveError("No vmid is free", { kind: "conflict" });
+  throw new PveError(
+    `No free vmid found from ${from} on: ${hidden} numbers in a row belong to guests that the token may not see`,
+    {
+      kind: "conflict",
+      remedy: "Give a vmid yourself",
+    },
+  );
 }
 
 /** What to say about numbers that were passed over. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Refusal } from "../../src/errors.ts";
 import { createClient, type Send } from "../../src/pve/client.ts";
 import { connect } from "../../src/pve/connection.ts";
-import { entryOf } from "../../src/safety/gate.ts";
+import { admit, entryOf } from "../../src/safety/gate.ts";
 import { createSimulator, demoCluster, demoToken, inventory, type State } from "../../src/sim/mod.ts";
 import { allocate, GIB } from "../../src/sim/disks.ts";
 import { simulatorTransport } from "../../src/sim/transport.ts";
@@ -156,4 +156,63 @@ Deno.test("a request of the gate's shape that the gate has not built is refused,
   for (const call of ["constructor", "__proto__", "toString", "DELETE /nodes/{node}/qemu/{vmid}"]) {
     assert.throws(() => Reflect.apply(entryOf, undefined, [call]), Refusal);
   }
+});
+
+/** Hands every answer to a call through `change`. */
+function answering(call: string, change: (rows: Record<string, unknown>[]) => unknown): (send: Send) => Send {
+  return (send) => async (sent, params, options) => {
+    const answer = await send(sent, params, options);
+    if (sent !== call) return answer;
+    const parsed: { data: Record<string, unknown>[] } = JSON.parse(answer.body);
+    return { ...answer, body: JSON.stringify({ data: change(parsed.data) }) };
+  };
+}
+
+Deno.test("a number is not given out while no storage tells its state", async () => {
+  const unknown = answering(
+    "GET /cluster/resources",
+    (rows) => rows.map((row) => row.type === "storage" ? { ...row, status: "unknown" } : row),
+  );
+  const pve = client(demoCluster(NOON), unknown);
+  const create = pve.call("POST /nodes/{node}/qemu", { node: "pve1", vmid: 110 });
+  await assert.rejects(create, /cannot be read now, and it may hold backups/);
+});
+
+Deno.test("a pending replacement is seen wherever the volume stands in the text", async () => {
+  const rows = (volume: string) => [{
+    key: "mp0",
+    value: "mp=/srv,volume=local-lvm:vm-203-disk-1",
+    pending: `mp=/srv,volume=local-lvm:${volume}`,
+  }];
+  const call = "GET /nodes/{node}/lxc/{vmid}/pending";
+  const start = (volume: string) =>
+    client(demoCluster(NOON), answering(call, () => rows(volume)))
+      .call("POST /nodes/{node}/lxc/{vmid}/status/start", container);
+  await assert.rejects(start("vm-203-disk-9"), /pending change that would replace its disk mp0/);
+  await start("vm-203-disk-1");
+});
+
+Deno.test("no volume has the size 0, which would be a container without a limit", () => {
+  const send = (rootfs: string) =>
+    admit("POST /nodes/{node}/lxc", {
+      node: "pve1",
+      vmid: 300,
+      unprivileged: true,
+      ostemplate: "local:vztmpl/a.tar.gz",
+      rootfs,
+    });
+  for (const size of ["0", "0.0", "0.000", "0.05", "00000.001", "08"]) {
+    assert.throws(() => send(`local-lvm:${size}`), Refusal, size);
+  }
+  for (const size of ["0.1", "0.25", "8", "8.5", "100000"]) send(`local-lvm:${size}`);
+});
+
+Deno.test("a password cannot bring lines of its own into cloud-init's file", () => {
+  const send = (cipassword: string) => admit(VM_CONFIG, { ...vm, digest: "0".repeat(40), cipassword });
+  for (const end of ["\u0085", "\u2028", "\u2029", "\u007f"]) {
+    assert.throws(() => send(`$5$a$b${end}runcmd: [x]`), Refusal);
+    assert.throws(() => send(`word${end}runcmd: [x]`), Refusal);
+  }
+  assert.throws(() => send("$5$a$b: [x]"), Refusal);
+  for (const password of ["pässword with: blanks", "$5$salt$hash./A", "a$b c"]) send(password);
 });

@@ -6,6 +6,8 @@ import { findLeftovers, runCheck } from "../../src/safety/checks.ts";
 import type { Call, CheckName } from "../../src/safety/catalogue.ts";
 import { admit } from "../../src/safety/gate.ts";
 
+const NODES = "/cluster/resources?type=node";
+
 type Answers = Readonly<Record<string, unknown>>;
 
 /** A PVE that answers each path with fixed data, and what it was asked. */
@@ -18,7 +20,7 @@ function pveWith(answers: Answers) {
     asked.push(address);
     signals.push(options.signal);
     // What a storage has free is told where a test is about it.
-    const data = answers[address] ?? (address === "/nodes/pve1/storage" ? [] : undefined);
+    const data = answers[address] ?? (["/nodes/pve1/storage", NODES].includes(address) ? [] : undefined);
     return Promise.resolve({
       status: data === undefined ? 500 : 200,
       reason: data === undefined ? "nobody expected this" : "OK",
@@ -264,7 +266,7 @@ Deno.test("a vmid with volumes or backups left on any storage is not free", asyn
     const free = { ...answers, [content("pve1", "local", 300)]: [other] };
     assert.deepEqual(await check("free-vmid", CREATE, { node: "pve1", vmid: 300 }, free), {
       added: {},
-      asked: [VMS, STORAGES, content("pve1", "local", 300)],
+      asked: [VMS, STORAGES, NODES, content("pve1", "local", 300)],
     });
   }
   await assert.rejects(
@@ -299,7 +301,7 @@ Deno.test("findLeftovers() looks at every storage once, and at those only that c
     ["pve2", "local", "local:pve2"],
     ["pve2", "nfs", "nfs:pve2"],
   ]);
-  assert.equal(asked.length, 4);
+  assert.equal(asked.length, 5);
 });
 
 Deno.test("a cancelled call cancels what its check asks", async () => {
@@ -318,7 +320,7 @@ Deno.test("a cancelled call cancels what its check asks", async () => {
     await runCheck(check, config, guest, client, { signal });
   }
   await runCheck("free-vmid", CREATE, { node: "pve1", vmid: 300 }, client, { signal });
-  assert.equal(signals.length, 9);
+  assert.equal(signals.length, 10);
   for (const one of signals) assert.equal(one, signal);
 });
 

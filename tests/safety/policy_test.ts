@@ -115,7 +115,9 @@ Deno.test("facts are read for writes only, and where tags protect or a person is
   assert.ok(!policy.needsFacts(tool("vm_status"), tags));
   assert.ok(!policy.needsFacts(tool("start_vm"), { readOnly: false, protected: { vmids: [100], tags: [] } }));
   assert.ok(policy.needsFacts(tool("start_vm"), { readOnly: false, confirm: "writes" }));
-  assert.ok(!policy.needsFacts(tool("start_vm"), { readOnly: false, confirm: "disruptive" }));
+  // Whether a start uses up a hibernated VM's memory, only the guest tells.
+  assert.ok(policy.needsFacts(tool("start_vm"), { readOnly: false, confirm: "disruptive" }));
+  assert.ok(!policy.needsFacts(tool("start_container"), { readOnly: false, confirm: "disruptive" }));
   assert.ok(policy.needsFacts(tool("stop_vm"), { readOnly: false, confirm: "disruptive" }));
   assert.ok(!policy.needsFacts(tool("vm_status"), { readOnly: false, confirm: "writes" }));
 });
@@ -240,4 +242,12 @@ Deno.test("a write that names no guest it changes is refused, and a read is none
   const write = policy.writeIn("PUT /nodes/{node}/qemu/{vmid}/config", { vmid: "100" });
   assert.match(policy.judge(write ?? assert.fail(), settings, undefined)?.reason ?? "", /does not say which guest/);
   assert.equal(policy.writeIn("GET /nodes/{node}/qemu/{vmid}/config", { vmid: 100 }), undefined);
+});
+
+Deno.test("disruptive asks before a hibernated VM is started, and not before another one is", () => {
+  const start = tools.find((tool) => tool.name === "start_vm") ?? assert.fail();
+  const guest = { vmid: 109, kind: "vm", node: "pve1", status: "stopped", name: "lab", tags: [] } as const;
+  const settings = { readOnly: false, confirm: "disruptive" } as const;
+  assert.equal(policy.decide(start, { vmid: 109 }, settings, { ...guest, lock: "suspended" }).verdict, "ask");
+  assert.equal(policy.decide(start, { vmid: 109 }, settings, guest).verdict, "allow");
 });

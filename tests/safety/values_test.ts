@@ -206,14 +206,16 @@ Deno.test("a new volume is STORAGE:GIB and nothing else", () => {
   letters(v.newVolume, (c) => `local-lvm:1${c}`, DIGITS);
   letters(v.newVolume, (c) => `local-lvm:1${c}5`, `${DIGITS}.`);
   letters(v.newVolume, (c) => `local-lvm:${c}.5`, DIGITS);
-  letters(v.newVolume, (c) => `local-lvm:0.${c}`, DIGITS);
+  letters(v.newVolume, (c) => `local-lvm:0.1${c}`, DIGITS);
+  letters(v.newVolume, (c) => `local-lvm:0.${c}`, "123456789");
   letters(v.newVolume, (c) => `local${c}8`, ":");
   letters(v.newVolume, (c) => `${c}a:8`, LETTERS);
   letters(v.newVolume, (c) => `a${c}:8`, WORD);
   letters(v.newVolume, (c) => `a${c}a:8`, `${WORD}._-`);
   lengths(v.newVolume, (n) => `${many(n)}:8`, 2, 100);
   lengths(v.newVolume, (n) => `ab:${many(n, "1")}`, 1, 6);
-  lengths(v.newVolume, (n) => `ab:${many(n, "1")}.5`, 1, 5);
+  lengths(v.newVolume, (n) => `ab:${many(n, "1")}.5`, 1, 6);
+  lengths(v.newVolume, (n) => `ab:0.${many(n, "1")}`, 1, 3);
   lengths(v.newVolume, (n) => `ab:1.${many(n, "1")}`, 1, 3);
   refuses(
     v.newVolume,
