@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { decode, DecodeError } from "../../src/pve/decode.ts";
 import { shapes } from "../../src/pve/shapes.gen.ts";
+import captured from "../fixtures/captured/answers.json" with { type: "json" };
 import recorded from "../fixtures/recorded.json" with { type: "json" };
 
 Deno.test("decode() turns 0/1 and numeric text into the declared types", () => {
@@ -54,4 +55,23 @@ Deno.test("decode() reads every recorded answer of PVE 6 to 9", () => {
     read++;
   }
   assert.ok(read >= 20, `only ${read} answers were read`);
+});
+
+Deno.test("decode() reads every captured answer of PVE 9.2 to a call of the catalogue", () => {
+  const patterns = Object.entries(shapes).map(([call, shape]) => {
+    const [method, path = ""] = call.split(" ");
+    return { method, pattern: new RegExp(`^/api2/json${path.replaceAll(/\{\w+\}/g, "[^/]+")}$`), shape };
+  });
+  let read = 0;
+  for (const { n, method, path, status, answer } of captured) {
+    const found = patterns.find((one) => one.method === method && one.pattern.test(path.split("?")[0] ?? ""));
+    if (found === undefined || status !== 200 || typeof answer !== "object" || answer === null) continue;
+    try {
+      decode("data" in answer ? answer.data : undefined, found.shape);
+    } catch (error) {
+      assert.fail(`${n} ${path}: ${error}`);
+    }
+    read++;
+  }
+  assert.ok(read >= 100, `only ${read} answers were read`);
 });
