@@ -55,6 +55,13 @@ serverTest("every tool works, and every write is seen in a later read", {}, asyn
     assert.ok(typeof answer.config === "object" && answer.config !== null);
     return new Map<string, unknown>(Object.entries(answer.config));
   };
+  const switchedOnAndOff = async (kind: "vm" | "container", vmid: unknown) => {
+    const steps = { start: "running", reboot: "running", shutdown: "stopped" };
+    for (const [verb, status] of [...Object.entries(steps), ["start", "running"], ["stop", "stopped"]]) {
+      assert.equal((await ok(`${verb}_${kind}`, { vmid })).state, "ok", verb);
+      assert.equal((await ok(`${kind}_status`, { vmid })).status, status, verb);
+    }
+  };
 
   // Reads
   assert.deepEqual(rows(await ok("list_nodes"), "nodes").map((row) => row.node), ["pve1", "pve2", "pve3"]);
@@ -106,18 +113,7 @@ serverTest("every tool works, and every write is seen in a later read", {}, asyn
   assert.match(String(ctConfig.get("mp0")), /backup=1/);
   assert.match(String(ctConfig.get("rootfs")), /^local-lvm:.*size=8G/);
   assert.equal((await ok("container_status", { vmid: ct.vmid })).pool, "prod");
-  for (
-    const [tool, status] of [
-      ["start", "running"],
-      ["reboot", "running"],
-      ["shutdown", "stopped"],
-      ["start", "running"],
-      ["stop", "stopped"],
-    ]
-  ) {
-    assert.equal((await ok(`${tool}_container`, { vmid: ct.vmid })).state, "ok", tool);
-    assert.equal((await ok("container_status", { vmid: ct.vmid })).status, status, tool);
-  }
+  await switchedOnAndOff("container", ct.vmid);
   const ctChange = await ok("set_container_config", {
     vmid: ct.vmid,
     config: { memory: 1024, hostname: "web2", mp1: "local-lvm:2,mp=/srv/more" },
@@ -148,18 +144,7 @@ serverTest("every tool works, and every write is seen in a later read", {}, asyn
   assert.match(String(vmConfig.get("ide2")), /media=cdrom/);
   assert.equal(vmConfig.get("boot"), "order=scsi0;ide2;net0");
   assert.match(String(vmConfig.get("net0")), /bridge=vmbr0/);
-  for (
-    const [tool, status] of [
-      ["start", "running"],
-      ["reboot", "running"],
-      ["shutdown", "stopped"],
-      ["start", "running"],
-      ["stop", "stopped"],
-    ]
-  ) {
-    assert.equal((await ok(`${tool}_vm`, { vmid: vm.vmid })).state, "ok", tool);
-    assert.equal((await ok("vm_status", { vmid: vm.vmid })).status, status, tool);
-  }
+  await switchedOnAndOff("vm", vm.vmid);
   await ok("set_vm_config", { vmid: vm.vmid, config: { memory: 4096, tags: "x" } });
   const vmAfter = await config("vm_config", vm.vmid);
   assert.equal(vmAfter.get("memory"), "4096");
