@@ -30,7 +30,7 @@ export function guaranteeDocument(facts: Guarantee): string {
         code(row.required),
         code(row.optional),
         row.check,
-        `${test(heldBy.writes)}, ${test(heldBy.checks)}`,
+        `${test(heldBy.writes)}, ${test(heldBy.checks)}, ${test(heldBy.headroom)}`,
       ]),
     ),
     "## What the parameters of writes may be",

@@ -29,7 +29,7 @@ export function guaranteeText(facts: Guarantee): string {
       "  ",
     ),
     "",
-    heading("It writes (a parameter in capitals has to be there)", heldBy.writes, heldBy.checks),
+    heading("It writes (parameters in capitals are required)", heldBy.writes, heldBy.checks, heldBy.headroom),
     ...writes.flatMap((row) => [
       `  ${styled("bold", row.request)}`,
       ...wrap(`by ${row.tools.join(", ")}`, "      "),
@@ -58,7 +58,10 @@ export function guaranteeText(facts: Guarantee): string {
 }
 
 function heading(text: string, ...tests: readonly string[]): string {
-  return styled("bold", text) + (tests.length === 0 ? "" : styled("dim", `  [${tests.join(", ")}]`));
+  return styled("bold", text) +
+    (tests.length === 0
+      ? ""
+      : styled("dim", `  [${tests.join(", ").replaceAll("tests/safety/", "")} in tests/safety]`));
 }
 
 /** A term, and what is said of it in an indented column below or beside it. */

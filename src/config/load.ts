@@ -77,6 +77,8 @@ export function loadSettings(
   const guarded = setting("PROXMOX_PROTECTED", parseProtected) ?? { vmids: [], tags: [] };
   const confirm = setting("PROXMOX_CONFIRM", parseConfirm) ?? "never";
   const pool = setting("PROXMOX_POOL", parsePool);
+  const allowPrivileged =
+    setting("PROXMOX_ALLOW_PRIVILEGED", (text) => parseBoolean("PROXMOX_ALLOW_PRIVILEGED", text)) ?? false;
   const auditFile = setting("PROXMOX_AUDIT_FILE", parseAuditFile);
   const timeoutSeconds = setting("PROXMOX_TIMEOUT", (text) => parseWhole("PROXMOX_TIMEOUT", text, 600, "seconds")) ??
     30;
@@ -99,7 +101,8 @@ export function loadSettings(
     timeoutSeconds,
     maxConnections,
   };
-  return { target, missing, readOnly, protected: guarded, confirm, pool, auditFile, file: file?.path, warnings };
+  const policy = { readOnly, protected: guarded, confirm, pool, allowPrivileged };
+  return { target, missing, ...policy, auditFile, file: file?.path, warnings };
 }
 
 function parseFile(file: SettingsFile | undefined): Environment {

@@ -75,6 +75,11 @@ export const settingRows = [
     help: "The resource pool that every new guest is put into; a call that names another one is refused",
   },
   {
+    variable: "PROXMOX_ALLOW_PRIVILEGED",
+    default: "false",
+    help: "true: create_container may make privileged containers, whose root is close to root on the node",
+  },
+  {
     variable: "PROXMOX_AUDIT_FILE",
     default: "",
     help:
@@ -130,6 +135,8 @@ export interface Settings {
   readonly protected: Protected;
   readonly confirm: Confirm;
   readonly pool: string | undefined;
+  /** Whether privileged containers may be created. */
+  readonly allowPrivileged: boolean;
   /** A full path. */
   readonly auditFile: string | undefined;
   /** The file that settings were read from, if any. */

@@ -92,8 +92,11 @@ function notWanted(tool: Tool, reply: Reply): Refusal {
   );
 }
 
-/** Longer arguments are cut: the question has to fit into a box. */
-const LONGEST_VALUE = 160;
+/**
+ * Longer arguments are cut, and say by how much: the question has to fit into a box. A public key fits, as nobody should
+ * agree to one that is not shown.
+ */
+const LONGEST_VALUE = 800;
 
 /**
  * The question. Facts that this server has just read come first; then the arguments, which a model wrote, as JSON; and the

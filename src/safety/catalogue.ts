@@ -142,8 +142,8 @@ const requests = {
       ostemplate: v.containerTemplate,
       storage: v.storageName,
       rootfs: v.rootFilesystem,
-      // Privileged containers have a root that is close to root on the host.
-      unprivileged: r.only("1"),
+      // Always sent, as PVE's own default is a privileged container; the policy refuses 0 without the setting.
+      unprivileged: r.rule("true; false only where PROXMOX_ALLOW_PRIVILEGED is true", r.flag),
       password: r.secret(5, 128),
       "ssh-public-keys": v.publicKeys,
       pool: v.poolName,

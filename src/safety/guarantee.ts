@@ -52,6 +52,7 @@ export const heldBy = {
   reads: "tests/safety/catalogue_test.ts",
   writes: "tests/safety/catalogue_test.ts",
   checks: "tests/safety/checks_test.ts",
+  headroom: "tests/safety/headroom_test.ts",
   parameters: "tests/safety/values_test.ts",
   refused: "tests/safety/refused_test.ts",
 } as const;

@@ -10,6 +10,8 @@ export interface PolicySettings {
   readonly confirm?: Confirm;
   /** The pool every new guest is put in. */
   readonly pool?: string | undefined;
+  /** Whether privileged containers may be created. */
+  readonly allowPrivileged?: boolean;
 }
 
 /** A guest as PVE has just described it. */
@@ -33,6 +35,8 @@ export interface Write {
   readonly creates: boolean;
   readonly tags: string | undefined;
   readonly pool: string | undefined;
+  /** Whether it makes a privileged container. */
+  readonly privileged: boolean;
 }
 
 export interface Refused {
@@ -77,6 +81,7 @@ export function writeOf(tool: Pick<Tool, "calls">, input: Values): Write {
     creates,
     tags: text(settings.tags ?? input.tags),
     pool: text(input.pool),
+    privileged: isFalse(input.unprivileged),
   };
 }
 
@@ -95,6 +100,7 @@ export function writeIn(call: string, params: Values): Write | undefined {
     creates,
     tags: text(params.tags),
     pool: text(params.pool),
+    privileged: isFalse(params.unprivileged),
   };
 }
 
@@ -152,6 +158,12 @@ export function judge(write: Write, settings: PolicySettings, guest: GuestFacts 
   if (!write.creates && write.changes === undefined) {
     return refuse("it does not say which guest it changes", "This is a fault of this program: please report it");
   }
+  if (write.privileged && settings.allowPrivileged !== true) {
+    return refuse(
+      "a privileged container's root is close to root on the node",
+      "Leave unprivileged out; only the person who runs this server can allow it, by PROXMOX_ALLOW_PRIVILEGED=true",
+    );
+  }
   if (tags.length > 0) {
     // Without its tags nobody can tell whether it is protected.
     if (write.changes !== undefined && guest?.vmid !== write.changes) return invisible(write.changes);
@@ -191,6 +203,11 @@ export function withPool<I extends Values>(tool: Pick<Tool, "calls">, input: I, 
 
 function lowered(tags: readonly string[]): string[] {
   return tags.map((tag) => tag.toLowerCase());
+}
+
+/** Whether a flag says no, in each form that the gate takes. */
+function isFalse(value: unknown): boolean {
+  return value === false || value === 0 || value === "0";
 }
 
 function number(value: unknown): number | undefined {

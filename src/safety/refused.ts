@@ -196,10 +196,9 @@ export const refusedValues: readonly RefusedValues[] = [
     ],
   },
   {
-    what: "a privileged container; features that mount or reach the host",
+    what: "features of a container that mount or reach the host",
     why: "Its root is close to root on the host",
     examples: [
-      { call: CREATE_CONTAINER, name: "unprivileged", value: "0" },
       container("features", "mount=nfs"),
       container("features", "mknod=1"),
       container("features", "force_rw_sys=1"),

@@ -180,12 +180,13 @@ export function usedOn(storage: Storage, node: string): number {
 
 /** A storage as /cluster/resources shows it, once per node. */
 export function storageResource(state: State, storage: Storage, node: string): Row {
+  const home = state.nodes.get(node);
   return {
     id: `storage/${node}/${storage.id}`,
     type: "storage",
     storage: storage.id,
     node,
-    status: state.nodes.get(node)?.online === true ? "available" : "unknown",
+    status: home?.online === true && home.statisticsHang !== true ? "available" : "unknown",
     plugintype: storage.type,
     content: [...storage.content].join(","),
     shared: storage.shared ? 1 : 0,

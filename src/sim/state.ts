@@ -63,6 +63,8 @@ export interface ClusterNode {
   readonly booted: number;
   readonly fingerprint: string;
   online: boolean;
+  /** Its pvestatd hangs, as on a dead NFS server: its storages' state is told as unknown. */
+  statisticsHang?: boolean;
   /** Block devices → content mark; wiping one clears the mark. */
   readonly disks: Map<string, string>;
 }

@@ -107,7 +107,7 @@ export const createContainer = defineTool({
   name: "create_container",
   title: "Create a container",
   description:
-    "Creates a new unprivileged container from a container template, as list_templates names them. To copy a guest instead use clone_container.",
+    "Creates a new container from a container template, as list_templates names them. To copy a guest instead use clone_container.",
   tier: "provision",
   toolset: "core",
   input: z.strictObject({
@@ -121,7 +121,7 @@ export const createContainer = defineTool({
     rootfs: z.string().max(300).optional().describe("STORAGE:GiB, as in local-lvm:8"),
     net0: z.string().max(300).default("name=eth0,bridge=vmbr0,ip=dhcp").describe("Network device; none: no network"),
     unprivileged: z.boolean().default(true).describe(
-      "Privileged containers are not created: their root is close to root on the node",
+      "false needs PROXMOX_ALLOW_PRIVILEGED: such a container's root is close to root on the node",
     ),
     password: z.string().min(5).max(128).optional().describe("For root inside; ssh_public_keys are better"),
     ssh_public_keys: z.string().max(16_384).optional().describe("For root inside, one a line"),
@@ -143,12 +143,6 @@ export const createContainer = defineTool({
   async run(input, context) {
     const { node: wanted, vmid, wait: _wait, wait_timeout: _timeout, storage, ssh_public_keys, ...settings } = input;
     const { net0, features, rootfs: givenRoot, ...rest } = settings;
-    if (!settings.unprivileged) {
-      throw new UsageError(
-        "unprivileged=false was given, but privileged containers are not created",
-        "Leave unprivileged out",
-      );
-    }
     const rootfs = givenRoot ?? (storage === undefined ? undefined : `${storage}:8`);
     if (rootfs === undefined) {
       throw new UsageError(
@@ -175,7 +169,6 @@ export const createContainer = defineTool({
         node: place.node,
         vmid: free,
         rootfs,
-        unprivileged: true,
         ...(net0 === "none" ? {} : { net0 }),
         ...(features === undefined ? {} : { features: options.mergeFeatures(undefined, features) }),
         ...(ssh_public_keys === undefined ? {} : { "ssh-public-keys": ssh_public_keys }),

@@ -46,6 +46,7 @@ Deno.test("loadSettings fills in the defaults of a minimal environment", () => {
     protected: { vmids: [], tags: [] },
     confirm: "never",
     pool: undefined,
+    allowPrivileged: false,
     auditFile: undefined,
     file: undefined,
     warnings: [],
@@ -91,6 +92,7 @@ Deno.test("loadSettings takes the whole token id from PROXMOX_USER", () => {
 });
 
 Deno.test("loadSettings reads booleans in eight words and refuses all others", () => {
+  assert.equal(load({ PROXMOX_ALLOW_PRIVILEGED: "on" }).allowPrivileged, true);
   for (const word of ["true", "1", "YES", "On"]) assert.equal(load({ PROXMOX_READ_ONLY: word }).readOnly, true);
   for (const word of ["False", "0", "no", "OFF"]) assert.equal(load({ PROXMOX_READ_ONLY: word }).readOnly, false);
   for (const word of ["ture", "2", "y", "enabled"]) {

@@ -87,3 +87,32 @@ serverTest(
     await ok("start_vm", { vmid: made.vmid });
   },
 );
+
+const privileged = {
+  ostemplate: "local:vztmpl/debian-12-standard_12.12-1_amd64.tar.zst",
+  storage: "local-lvm",
+  unprivileged: false,
+  wait: true,
+};
+
+serverTest("a privileged container is refused, and names the setting that allows it", {}, async (running) => {
+  assert.match(
+    await running.error("create_container", privileged),
+    /close to root on the node[^]*PROXMOX_ALLOW_PRIVILEGED=true/,
+  );
+  assert.deepEqual(writes(running), []);
+});
+
+serverTest(
+  "PROXMOX_ALLOW_PRIVILEGED lets a privileged container be made, and leaves unprivileged ones the default",
+  { env: { PROXMOX_ALLOW_PRIVILEGED: "true" } },
+  async ({ ok, simulator }) => {
+    for (
+      const [input, expected] of [[privileged, undefined], [{ ...privileged, unprivileged: undefined }, 1]] as const
+    ) {
+      const { vmid } = await ok("create_container", input);
+      const made = [...simulator.state.guests.values()].find((guest) => guest.vmid === vmid);
+      assert.equal(Number(made?.config.get("unprivileged") ?? 0) || undefined, expected);
+    }
+  },
+);

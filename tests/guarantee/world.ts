@@ -113,7 +113,9 @@ export type Deed =
   | "stop"
   | "swap-medium"
   | "node-off"
-  | "node-on";
+  | "node-on"
+  | "statistics-hang"
+  | "statistics-work";
 
 export const deeds: readonly Deed[] = [
   "force-delete",
@@ -133,6 +135,10 @@ export const deeds: readonly Deed[] = [
   "swap-medium",
   "node-off",
   "node-on",
+  "statistics-hang",
+  "statistics-work",
+  "statistics-work",
+  "statistics-work",
 ];
 
 /** Leaves a loss behind that the next power call or configuration write carries out. */
@@ -304,6 +310,10 @@ export class World {
         if (node !== undefined) node.online = deed === "node-on";
         return;
       }
+      case "statistics-hang":
+      case "statistics-work":
+        for (const node of state.nodes.values()) node.statisticsHang = deed === "statistics-hang";
+        return;
     }
   }
 

@@ -62,6 +62,15 @@ Deno.test("the policy holds for the requests, too, whatever the tool says it doe
   assert.equal(free.sent.length, 1, "the request itself would be admitted");
 });
 
+Deno.test("arguments that are nested without end are an answer, not the end of the server", async () => {
+  const { call, sent } = setUp({});
+  const endless: Record<string, unknown> = { vmid: 101 };
+  endless.config = endless;
+  const answer = await call("set_vm_config", endless);
+  assert.equal(answer.isError, true);
+  assert.deepEqual(sent, []);
+});
+
 /** A log in memory that fails when it is told to, and is as slow as one behind a message port. */
 function memoryLog(): { log: AuditLog; entries: AuditEntry[]; full: boolean } {
   const state = {

@@ -80,12 +80,6 @@ const refused: readonly [string, string, Record<string, unknown>][] = [
   ["a mount over ..", CT_CONFIG, { ...vm, digest, mp0: "local-lvm:8,mp=/srv/../etc" }],
   ["mounting inside", CT_CONFIG, { ...vm, digest, features: "mount=nfs" }],
   ["a device of the host in a container", CT_CONFIG, { ...vm, digest, dev0: "/dev/sda" }],
-  ["a privileged container", "POST /nodes/{node}/lxc", {
-    node: "pve1",
-    vmid: 300,
-    ostemplate: "local:vztmpl/a.tar.gz",
-    unprivileged: false,
-  }],
   ["a container without unprivileged", "POST /nodes/{node}/lxc", {
     node: "pve1",
     vmid: 300,

@@ -68,7 +68,14 @@ Deno.test("a server that only reads says so", () => {
 });
 
 Deno.test("what a call writes is the same by its arguments and by its request", () => {
-  const nothing = { changes: undefined, makes: undefined, creates: false, tags: undefined, pool: undefined };
+  const nothing = {
+    changes: undefined,
+    makes: undefined,
+    creates: false,
+    tags: undefined,
+    pool: undefined,
+    privileged: false,
+  };
   const of = (name: string, input: Record<string, unknown>) =>
     policy.writeOf(tools.find((tool) => tool.name === name) ?? assert.fail(), input);
   const create = { ...nothing, creates: true, makes: 105, tags: "web", pool: "p" };
@@ -191,6 +198,29 @@ Deno.test("no call gives a protected tag, however it is written", () => {
       decide("set_vm_config", { vmid: 100, config: { tags } }, settings, guestOf(100, ["web"])).verdict,
       "allow",
     );
+  }
+});
+
+Deno.test("a privileged container needs its setting, by the tool's arguments and by the request, in every form of no", () => {
+  const allowed = { readOnly: false, allowPrivileged: true };
+  assert.match(
+    refusal("create_container", { unprivileged: false }, { readOnly: false }),
+    /^a privileged container's root is close to root on the node$/,
+  );
+  assert.equal(decide("create_container", { unprivileged: false }, allowed).verdict, "allow");
+  for (const settings of [{ readOnly: false }, allowed]) {
+    for (const unprivileged of [true, undefined]) {
+      assert.equal(decide("create_container", { unprivileged }, settings).verdict, "allow");
+    }
+  }
+  for (const no of [false, 0, "0"]) {
+    const write = policy.writeIn("POST /nodes/{node}/lxc", { vmid: 300, unprivileged: no }) ?? assert.fail();
+    assert.match(policy.judge(write, { readOnly: false }, undefined)?.remedy ?? "", /PROXMOX_ALLOW_PRIVILEGED=true/);
+    assert.equal(policy.judge(write, allowed, undefined), undefined);
+  }
+  for (const yes of [true, 1, "1"]) {
+    const write = policy.writeIn("POST /nodes/{node}/lxc", { vmid: 300, unprivileged: yes }) ?? assert.fail();
+    assert.equal(policy.judge(write, { readOnly: false }, undefined), undefined);
   }
 });
 
