@@ -17,6 +17,10 @@ export interface PveApi {
     params: { type?: "vm" | "storage" | "node" | "sdn" | undefined };
     result: readonly ({ readonly "cgroup-mode"?: number | undefined; readonly content?: string | undefined; readonly cpu?: number | undefined; readonly disk?: number | undefined; readonly diskread?: number | undefined; readonly diskwrite?: number | undefined; readonly hastate?: string | undefined; readonly "host-arch"?: string | undefined; readonly id?: string | undefined; readonly level?: string | undefined; readonly lock?: string | undefined; readonly maxcpu?: number | undefined; readonly maxdisk?: number | undefined; readonly maxmem?: number | undefined; readonly mem?: number | undefined; readonly memhost?: number | undefined; readonly name?: string | undefined; readonly netin?: number | undefined; readonly netout?: number | undefined; readonly network?: string | undefined; readonly "network-type"?: string | undefined; readonly node?: string | undefined; readonly plugintype?: string | undefined; readonly pool?: string | undefined; readonly protocol?: string | undefined; readonly sdn?: string | undefined; readonly shared?: boolean | undefined; readonly status?: string | undefined; readonly storage?: string | undefined; readonly tags?: string | undefined; readonly template?: boolean | undefined; readonly type?: string | undefined; readonly uptime?: number | undefined; readonly vmid?: number | undefined; readonly "zone-type"?: string | undefined })[];
   };
+  "GET /cluster/status": {
+    params: {  };
+    result: readonly ({ readonly id?: string | undefined; readonly ip?: string | undefined; readonly level?: string | undefined; readonly local?: boolean | undefined; readonly name?: string | undefined; readonly nodeid?: number | undefined; readonly nodes?: number | undefined; readonly online?: boolean | undefined; readonly quorate?: boolean | undefined; readonly type?: string | undefined; readonly version?: number | undefined })[];
+  };
   "GET /cluster/nextid": {
     params: { vmid?: number | undefined };
     result: number;
@@ -60,6 +64,18 @@ export interface PveApi {
   "GET /nodes/{node}/storage/{storage}/content": {
     params: { content?: string | number | undefined; node: string; storage: string; vmid?: number | undefined };
     result: readonly ({ readonly "approximate-size"?: number | undefined; readonly ctime?: number | undefined; readonly encrypted?: string | undefined; readonly format?: string | undefined; readonly notes?: string | undefined; readonly parent?: string | undefined; readonly protected?: boolean | undefined; readonly size?: number | undefined; readonly used?: number | undefined; readonly verification?: { readonly state?: string | undefined; readonly upid?: string | undefined } | undefined; readonly vmid?: number | undefined; readonly volid: string; readonly content?: string | undefined })[];
+  };
+  "GET /nodes/{node}/lxc/{vmid}/interfaces": {
+    params: { node: string; vmid: number };
+    result: readonly ({ readonly "hardware-address"?: string | undefined; readonly hwaddr?: string | undefined; readonly inet?: string | undefined; readonly inet6?: string | undefined; readonly "ip-addresses"?: readonly Readonly<Record<string, unknown>>[] | undefined; readonly name?: string | undefined })[];
+  };
+  "GET /nodes/{node}/qemu/{vmid}/agent/network-get-interfaces": {
+    params: { node: string; vmid: number };
+    result: Readonly<Record<string, unknown>>;
+  };
+  "GET /nodes/{node}/tasks": {
+    params: { errors?: never; limit?: number | undefined; node: string; since?: number | undefined; source?: "archive" | "active" | "all" | undefined; start?: never; statusfilter?: string | number | undefined; typefilter?: string | number | undefined; until?: never; userfilter?: never; vmid?: number | undefined };
+    result: readonly ({ readonly endtime?: number | undefined; readonly id?: string | undefined; readonly node: string; readonly pid?: number | undefined; readonly pstart?: number | undefined; readonly starttime?: number | undefined; readonly status?: string | undefined; readonly type?: string | undefined; readonly upid: string; readonly user?: string | undefined })[];
   };
   "GET /nodes/{node}/tasks/{upid}/status": {
     params: { node: string; upid: string };

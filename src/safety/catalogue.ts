@@ -105,6 +105,7 @@ const requests = {
   "GET /nodes": { params: none },
   "GET /nodes/{node}/status": { params: none },
   "GET /cluster/resources": { params: { type: r.oneOf("vm", "storage", "node", "sdn") } },
+  "GET /cluster/status": { params: none },
   "GET /cluster/nextid": { params: { vmid: v.vmid } },
   "GET /nodes/{node}/qemu": { params: none },
   "GET /nodes/{node}/lxc": { params: none },
@@ -119,6 +120,18 @@ const requests = {
   },
   "GET /nodes/{node}/storage/{storage}/content": {
     params: { content: v.contentType, vmid: v.vmid },
+  },
+  "GET /nodes/{node}/lxc/{vmid}/interfaces": { params: none },
+  "GET /nodes/{node}/qemu/{vmid}/agent/network-get-interfaces": { params: none },
+  "GET /nodes/{node}/tasks": {
+    params: {
+      source: r.oneOf("archive", "active", "all"),
+      limit: r.integer(1, 1000),
+      since: r.integer(0, 99_999_999_999),
+      vmid: v.vmid,
+      typefilter: v.taskType,
+      statusfilter: v.taskStates,
+    },
   },
   "GET /nodes/{node}/tasks/{upid}/status": { params: none },
   "GET /nodes/{node}/tasks/{upid}/log": { params: { start: r.integer(0, 10_000_000), limit: r.integer(1, 1000) } },

@@ -46,6 +46,7 @@ const READS: readonly Call[] = [
   "GET /nodes",
   "GET /nodes/{node}/status",
   "GET /cluster/resources",
+  "GET /cluster/status",
   "GET /cluster/nextid",
   "GET /nodes/{node}/qemu",
   "GET /nodes/{node}/lxc",
@@ -57,6 +58,10 @@ const READS: readonly Call[] = [
   "GET /nodes/{node}/lxc/{vmid}/pending",
   "GET /nodes/{node}/storage",
   "GET /nodes/{node}/storage/{storage}/content",
+  "GET /nodes/{node}/lxc/{vmid}/interfaces",
+  // The one question that is put to a guest's own system: it only lists addresses.
+  "GET /nodes/{node}/qemu/{vmid}/agent/network-get-interfaces",
+  "GET /nodes/{node}/tasks",
   "GET /nodes/{node}/tasks/{upid}/status",
   "GET /nodes/{node}/tasks/{upid}/log",
 ];

@@ -116,6 +116,11 @@ export const refusedParameters: readonly RefusedParameters[] = [
     why: "Nothing offered needs them (they only choose what a read shows)",
   },
   {
+    names: ["errors", "start", "until", "userfilter"],
+    calls: ["GET /nodes/{node}/tasks"],
+    why: "No tool needs these filters",
+  },
+  {
     names: ["full"],
     calls: ["GET /nodes/{node}/qemu"],
     why: "Nothing offered needs it (it only chooses what a read shows)",

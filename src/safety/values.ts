@@ -43,6 +43,11 @@ export const upid = matching(
   "a UPID",
   512,
 );
+export const taskType = matching(/[A-Za-z0-9_-]{1,64}/, "a task's type, as in qmstart");
+export const taskStates = matching(
+  /(?:ok|warning|error|unknown)(?:,(?:ok|warning|error|unknown)){0,3}/,
+  "task states, as in error,unknown",
+);
 export const tags = matching(
   /[A-Za-z0-9_][A-Za-z0-9_.+-]*(?:[;, ][A-Za-z0-9_][A-Za-z0-9_.+-]*)*|/,
   'tags joined by ";": letters, digits, _ + - .',

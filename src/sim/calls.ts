@@ -29,7 +29,6 @@ export const simulatorCalls = [
   "DELETE /nodes/{node}/storage/{storage}/prunebackups",
   "PUT /nodes/{node}/disks/wipedisk",
   "POST /nodes/{node}/execute",
-  "GET /nodes/{node}/tasks",
   "GET /cluster/tasks",
   "GET /cluster/backup",
   "POST /cluster/backup",

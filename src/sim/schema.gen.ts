@@ -5,6 +5,7 @@ export interface SimulatorApi {
   "GET /nodes": {  };
   "GET /nodes/{node}/status": { node: string };
   "GET /cluster/resources": { type?: "vm" | "storage" | "node" | "sdn" | undefined };
+  "GET /cluster/status": {  };
   "GET /cluster/nextid": { vmid?: number | undefined };
   "GET /nodes/{node}/qemu": { full?: boolean | undefined; node: string };
   "GET /nodes/{node}/lxc": { node: string };
@@ -16,6 +17,9 @@ export interface SimulatorApi {
   "GET /nodes/{node}/lxc/{vmid}/pending": { node: string; vmid: number };
   "GET /nodes/{node}/storage": { content?: string | number | undefined; enabled?: boolean | undefined; format?: boolean | undefined; node: string; storage?: string | number | undefined; target?: string | number | undefined };
   "GET /nodes/{node}/storage/{storage}/content": { content?: string | number | undefined; node: string; storage: string; vmid?: number | undefined };
+  "GET /nodes/{node}/lxc/{vmid}/interfaces": { node: string; vmid: number };
+  "GET /nodes/{node}/qemu/{vmid}/agent/network-get-interfaces": { node: string; vmid: number };
+  "GET /nodes/{node}/tasks": { errors?: boolean | undefined; limit?: number | undefined; node: string; since?: number | undefined; source?: "archive" | "active" | "all" | undefined; start?: number | undefined; statusfilter?: string | number | undefined; typefilter?: string | number | undefined; until?: number | undefined; userfilter?: string | number | undefined; vmid?: number | undefined };
   "GET /nodes/{node}/tasks/{upid}/status": { node: string; upid: string };
   "GET /nodes/{node}/tasks/{upid}/log": { download?: boolean | undefined; limit?: number | undefined; node: string; start?: number | undefined; upid: string };
   "POST /nodes/{node}/qemu/{vmid}/status/start": { "force-cpu"?: string | number | undefined; machine?: string | number | undefined; migratedfrom?: string | number | undefined; migration_network?: string | number | undefined; migration_type?: "secure" | "insecure" | undefined; "nets-host-mtu"?: string | number | undefined; node: string; skiplock?: boolean | undefined; stateuri?: string | number | undefined; targetstorage?: string | number | undefined; timeout?: number | undefined; vmid: number; "with-conntrack-state"?: boolean | undefined };
@@ -59,7 +63,6 @@ export interface SimulatorApi {
   "DELETE /nodes/{node}/storage/{storage}/prunebackups": { node: string; "prune-backups"?: string | number | undefined; storage: string; type?: "qemu" | "lxc" | undefined; vmid?: number | undefined };
   "PUT /nodes/{node}/disks/wipedisk": { disk: string | number; node: string };
   "POST /nodes/{node}/execute": { commands: string | number; node: string };
-  "GET /nodes/{node}/tasks": { errors?: boolean | undefined; limit?: number | undefined; node: string; since?: number | undefined; source?: "archive" | "active" | "all" | undefined; start?: number | undefined; statusfilter?: string | number | undefined; typefilter?: string | number | undefined; until?: number | undefined; userfilter?: string | number | undefined; vmid?: number | undefined };
   "GET /cluster/tasks": {  };
   "GET /cluster/backup": {  };
   "POST /cluster/backup": { all?: boolean | undefined; bwlimit?: number | undefined; comment?: string | number | undefined; compress?: "0" | "1" | "gzip" | "lzo" | "zstd" | undefined; dow?: string | number | undefined; dumpdir?: string | number | undefined; enabled?: boolean | undefined; exclude?: string | number | undefined; "exclude-path"?: readonly string[] | undefined; fleecing?: string | number | undefined; id?: string | number | undefined; ionice?: number | undefined; lockwait?: number | undefined; mailnotification?: "always" | "failure" | undefined; mailto?: string | number | undefined; mode?: "snapshot" | "suspend" | "stop" | undefined; node?: string | number | undefined; "notes-template"?: string | number | undefined; "notification-mode"?: "auto" | "legacy-sendmail" | "notification-system" | undefined; "pbs-change-detection-mode"?: "legacy" | "data" | "metadata" | undefined; performance?: string | number | undefined; pigz?: number | undefined; pool?: string | number | undefined; protected?: boolean | undefined; "prune-backups"?: string | number | undefined; quiet?: boolean | undefined; remove?: boolean | undefined; "repeat-missed"?: boolean | undefined; schedule?: string | number | undefined; script?: string | number | undefined; starttime?: string | number | undefined; stdexcludes?: boolean | undefined; stop?: boolean | undefined; stopwait?: number | undefined; storage?: string | number | undefined; tmpdir?: string | number | undefined; vmid?: string | number | undefined; zstd?: number | undefined };

@@ -106,7 +106,10 @@ function copyDisk(
   const storage = storageOn(state, node, linked ? volume.storage : order.storage ?? volume.storage);
   const request = { storage, node, vmid: order.newid, now: engine.now(), format: order.format ?? volume.format };
   const what = order.kind === "qemu" ? `drive ${option}` : `mountpoint ${option}`;
-  log(`create ${linked ? "linked" : "full"} clone of ${what} (${volidOf(drive)})`);
+  // A VM's full copy has told that while it ran.
+  if (linked || order.kind === "lxc" || isCloudinit(drive)) {
+    log(`create ${linked ? "linked" : "full"} clone of ${what} (${volidOf(drive)})`);
+  }
   const copy = linked
     ? allocate(state, {
       ...request,
@@ -117,14 +120,22 @@ function copyDisk(
     })
     : copyVolume(state, volume, request);
   for (const line of formatting(storage, copy)) log(line);
-  if (!linked && order.kind === "qemu") {
-    log(`allocated target volume '${copy.storage}:${copy.name}'`);
-    const size = `${(volume.size / 1024 ** 3).toFixed(1)} GiB`;
-    if (!isCloudinit(drive)) log(`transferred ${size} of ${size} (100.00%)`);
-  }
+  if (!linked && order.kind === "qemu") log(`allocated target volume '${copy.storage}:${copy.name}'`);
   drive.set(order.kind === "qemu" ? "file" : "volume", `${copy.storage}:${copy.name}`);
   if (!isCdrom(drive)) drive.set("size", formatSize(copy.size));
   return printSlot(order.kind, option, drive);
+}
+
+/** What the log says while disks are copied in full, in steps of 5 % (captured 176). */
+function transfers(disks: ReturnType<typeof disksOf>): string[] {
+  return disks.filter(({ drive }) => !isCloudinit(drive)).flatMap(({ option, drive, volume }) => {
+    const gib = (share: number) => `${(volume.size * share / 1024 ** 3).toFixed(1)} GiB`;
+    const steps = Array.from({ length: 21 }, (_, step) => step / 20);
+    return [
+      `create full clone of drive ${option} (${volidOf(drive)})`,
+      ...steps.map((share) => `transferred ${gib(share)} of ${gib(1)} (${(share * 100).toFixed(2)}%)`),
+    ];
+  });
 }
 
 function clone(context: Context, order: CloneOrder): string {
@@ -149,7 +160,10 @@ function clone(context: Context, order: CloneOrder): string {
     type: kind === "qemu" ? "qmclone" : "vzclone",
     id: String(vmid),
     seconds: full ? 12 : 2,
-    lines: [`creating a clone of ${kind === "qemu" ? "VM" : "container"} ${vmid} with ID ${newid}`],
+    lines: [
+      `creating a clone of ${kind === "qemu" ? "VM" : "container"} ${vmid} with ID ${newid}`,
+      ...(full && kind === "qemu" ? transfers(disksOf(context, source, config)) : []),
+    ],
     finish: (log) => {
       const disks = disksOf(context, source, config);
       for (const [option, value] of config) {

@@ -108,6 +108,25 @@ export const resources: Route<"GET /cluster/resources"> = ({ state, engine, righ
   return rows;
 };
 
+/** The cluster's own view: a single node has no row of type cluster (captured 020). */
+export const status: Route<"GET /cluster/status"> = ({ state }) => {
+  const all = [...state.nodes.values()];
+  const rows = all.map((node, index) => ({
+    id: `node/${node.name}`,
+    type: "node",
+    name: node.name,
+    ip: `192.0.2.${11 + index}`,
+    level: "",
+    local: index === 0 ? 1 : 0,
+    nodeid: all.length === 1 ? 0 : index + 1,
+    online: node.online ? 1 : 0,
+  }));
+  if (all.length === 1) return rows;
+  const online = all.filter((node) => node.online).length;
+  const cluster = { id: "cluster", type: "cluster", name: "demo", version: 7, nodes: all.length };
+  return [{ ...cluster, quorate: online * 2 > all.length ? 1 : 0 }, ...rows];
+};
+
 export const nextid: Route<"GET /cluster/nextid"> = ({ state }, { vmid }) => {
   if (vmid !== undefined) {
     if (state.guests.has(vmid)) invalid({ vmid: `VM ${vmid} already exists` }); // captured 075

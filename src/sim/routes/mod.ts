@@ -9,6 +9,7 @@ import * as create from "./create.ts";
 import * as destroy from "./destroy.ts";
 import * as guests from "./guests.ts";
 import * as jobs from "./jobs.ts";
+import * as network from "./network.ts";
 import * as node from "./node.ts";
 import * as power from "./power.ts";
 import * as snapshots from "./snapshots.ts";
@@ -24,6 +25,7 @@ const routes: { readonly [C in SimulatorCall]: Route<C> } = {
   "GET /nodes": cluster.nodes,
   "GET /nodes/{node}/status": cluster.nodeStatus,
   "GET /cluster/resources": cluster.resources,
+  "GET /cluster/status": cluster.status,
   "GET /cluster/nextid": cluster.nextid,
   "GET /access/permissions": cluster.permissions,
   "GET /pools": cluster.pools,
@@ -35,6 +37,8 @@ const routes: { readonly [C in SimulatorCall]: Route<C> } = {
   "GET /nodes/{node}/lxc/{vmid}/config": guests.lxcConfig,
   "GET /nodes/{node}/qemu/{vmid}/pending": guests.qemuPending,
   "GET /nodes/{node}/lxc/{vmid}/pending": guests.lxcPending,
+  "GET /nodes/{node}/lxc/{vmid}/interfaces": network.lxcInterfaces,
+  "GET /nodes/{node}/qemu/{vmid}/agent/network-get-interfaces": network.agentInterfaces,
   "GET /nodes/{node}/tasks": tasks.ofNode,
   "GET /nodes/{node}/tasks/{upid}/status": tasks.status,
   "GET /nodes/{node}/tasks/{upid}/log": tasks.log,
