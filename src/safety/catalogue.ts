@@ -104,6 +104,9 @@ const requests = {
   "GET /version": { params: none },
   "GET /nodes": { params: none },
   "GET /nodes/{node}/status": { params: none },
+  "GET /nodes/{node}/network": { params: none },
+  // Only one's own: asking about somebody else takes a userid, which is not here.
+  "GET /access/permissions": { params: { path: v.aclPath } },
   "GET /cluster/resources": { params: { type: r.oneOf("vm", "storage", "node", "sdn") } },
   "GET /cluster/status": { params: none },
   "GET /cluster/nextid": { params: { vmid: v.vmid } },

@@ -45,6 +45,8 @@ const READS: readonly Call[] = [
   "GET /version",
   "GET /nodes",
   "GET /nodes/{node}/status",
+  "GET /nodes/{node}/network",
+  "GET /access/permissions",
   "GET /cluster/resources",
   "GET /cluster/status",
   "GET /cluster/nextid",

@@ -29,6 +29,8 @@ export const bridgeName = matching(/[A-Za-z][A-Za-z0-9_.-]{0,31}/, "a bridge's n
 export const macAddress = matching(new RegExp(MAC), "a MAC address, as in BC:24:11:00:00:01");
 export const dnsName = matching(new RegExp(`${LABEL}(?:\\.${LABEL})*`), "a DNS name: letters, digits, hyphens, dots");
 export const poolName = matching(/[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+){0,2}/, "a pool's name", 100);
+/** A path of the access list, as in /vms/100 or /sdn/zones/localnetwork/vmbr0. */
+export const aclPath = matching(/\/|(?:\/[A-Za-z0-9._-]+){1,8}/, "a path of the access list, as in /vms/100");
 export const digest = matching(/[0-9a-f]{40}/, "the digest that a read of the configuration gave");
 export const userName = matching(/[a-z_][a-z0-9_-]{0,31}/, "a user's name");
 export const timezone = matching(/host|[A-Za-z]+(?:\/[A-Za-z0-9_+-]+){0,2}/, "a time zone, as in Europe/Vienna");

@@ -32,6 +32,5 @@ export const simulatorCalls = [
   "GET /cluster/tasks",
   "GET /cluster/backup",
   "POST /cluster/backup",
-  "GET /access/permissions",
   "GET /pools",
 ] as const;

@@ -4,6 +4,8 @@ export interface SimulatorApi {
   "GET /version": {  };
   "GET /nodes": {  };
   "GET /nodes/{node}/status": { node: string };
+  "GET /nodes/{node}/network": { node: string; type?: "bridge" | "bond" | "eth" | "alias" | "vlan" | "fabric" | "OVSBridge" | "OVSBond" | "OVSPort" | "OVSIntPort" | "vnet" | "any_bridge" | "any_local_bridge" | "include_sdn" | undefined };
+  "GET /access/permissions": { path?: string | number | undefined; userid?: string | number | undefined };
   "GET /cluster/resources": { type?: "vm" | "storage" | "node" | "sdn" | undefined };
   "GET /cluster/status": {  };
   "GET /cluster/nextid": { vmid?: number | undefined };
@@ -66,6 +68,5 @@ export interface SimulatorApi {
   "GET /cluster/tasks": {  };
   "GET /cluster/backup": {  };
   "POST /cluster/backup": { all?: boolean | undefined; bwlimit?: number | undefined; comment?: string | number | undefined; compress?: "0" | "1" | "gzip" | "lzo" | "zstd" | undefined; dow?: string | number | undefined; dumpdir?: string | number | undefined; enabled?: boolean | undefined; exclude?: string | number | undefined; "exclude-path"?: readonly string[] | undefined; fleecing?: string | number | undefined; id?: string | number | undefined; ionice?: number | undefined; lockwait?: number | undefined; mailnotification?: "always" | "failure" | undefined; mailto?: string | number | undefined; mode?: "snapshot" | "suspend" | "stop" | undefined; node?: string | number | undefined; "notes-template"?: string | number | undefined; "notification-mode"?: "auto" | "legacy-sendmail" | "notification-system" | undefined; "pbs-change-detection-mode"?: "legacy" | "data" | "metadata" | undefined; performance?: string | number | undefined; pigz?: number | undefined; pool?: string | number | undefined; protected?: boolean | undefined; "prune-backups"?: string | number | undefined; quiet?: boolean | undefined; remove?: boolean | undefined; "repeat-missed"?: boolean | undefined; schedule?: string | number | undefined; script?: string | number | undefined; starttime?: string | number | undefined; stdexcludes?: boolean | undefined; stop?: boolean | undefined; stopwait?: number | undefined; storage?: string | number | undefined; tmpdir?: string | number | undefined; vmid?: string | number | undefined; zstd?: number | undefined };
-  "GET /access/permissions": { path?: string | number | undefined; userid?: string | number | undefined };
   "GET /pools": { poolid?: string | number | undefined; type?: "qemu" | "lxc" | "storage" | undefined };
 }

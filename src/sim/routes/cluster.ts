@@ -56,6 +56,24 @@ export const nodeStatus: Route<"GET /nodes/{node}/status"> = ({ state, engine },
   };
 };
 
+/** Every node has one network card and the bridges that guests may name (captured 036); not narrowed by privileges. */
+export const interfaces: Route<"GET /nodes/{node}/network"> = () => [
+  { iface: "eno1", type: "eth", method: "manual", method6: "manual", active: 1, families: ["inet"], priority: 3 },
+  ...["vmbr0", "vmbr1"].map((iface, index) => ({
+    iface,
+    type: "bridge",
+    method: "manual",
+    method6: "manual",
+    active: 1,
+    autostart: 1,
+    families: ["inet"],
+    priority: 4 + index,
+    bridge_ports: index === 0 ? "eno1" : "",
+    bridge_fd: "0",
+    bridge_stp: "off",
+  })),
+];
+
 /** Pools are looked up once per answer, not once per guest. */
 function poolsByGuest(state: State) {
   const found = new Map<number, NonNullable<ReturnType<typeof poolOf>>>();

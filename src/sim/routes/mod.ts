@@ -23,6 +23,7 @@ export type { Context } from "./context.ts";
 const routes: { readonly [C in SimulatorCall]: Route<C> } = {
   "GET /version": cluster.version,
   "GET /nodes": cluster.nodes,
+  "GET /nodes/{node}/network": cluster.interfaces,
   "GET /nodes/{node}/status": cluster.nodeStatus,
   "GET /cluster/resources": cluster.resources,
   "GET /cluster/status": cluster.status,

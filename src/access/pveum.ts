@@ -1,0 +1,58 @@
+/** Words plans and gaps as commands for a person to run on the PVE host: this program never runs them. */
+import type { Lack } from "./report.ts";
+import type { AclEntry, Plan } from "./roles.ts";
+
+/** Whom the commands are for. */
+export interface Subject {
+  /** As in "agent@pve". */
+  readonly user: string;
+  /** As in "mcp". */
+  readonly token: string;
+}
+
+/** Splits "agent@pve!mcp". */
+export function subjectOf(tokenId: string): Subject {
+  const mark = tokenId.lastIndexOf("!");
+  return { user: tokenId.slice(0, mark), token: tokenId.slice(mark + 1) };
+}
+
+/** root@pam may do everything, so that an ACL entry for it would do nothing. */
+const ROOT = "root@pam";
+
+/** In single quotes where a shell would read more into it: ! is history. */
+function quoted(text: string): string {
+  return /^[\w@.,:/+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+function acl({ path, role, propagate }: AclEntry, who: string): string {
+  return `pveum acl modify ${quoted(path)} ${who} --roles ${role}${propagate ? "" : " --propagate 0"}`;
+}
+
+/**
+ * The commands that make the roles, the user, the ACL entries and the token, in an order that works when each is run
+ * once. With privilege separation the token needs the entries, too: it has what both it and its user have.
+ */
+export function setUpCommands(plan: Plan, { user, token }: Subject, separated: boolean): string[] {
+  const id = quoted(`${user}!${token}`);
+  const root = user === ROOT;
+  return [
+    ...plan.roles.map(({ name, privileges }) => `pveum role add ${name} --privs ${quoted(privileges.join(","))}`),
+    ...(root ? [] : [`pveum user add ${quoted(user)}`]),
+    ...(root ? [] : plan.acl.map((entry) => acl(entry, `--users ${quoted(user)}`))),
+    `pveum user token add ${quoted(user)} ${token} --privsep ${separated ? 1 : 0}`,
+    ...(separated ? plan.acl.map((entry) => acl(entry, `--tokens ${id}`)) : []),
+  ];
+}
+
+/**
+ * The one line that grants what is missing: a role with this privilege alone, for the token and its user alike (without
+ * privilege separation the token's entry does nothing).
+ */
+export function grantLine({ any, grantOn }: Pick<Lack, "any" | "grantOn">, subject: Subject | undefined): string {
+  const [privilege = ""] = any;
+  const role = `MCP-${privilege}`;
+  const { user, token } = subject ?? { user: "USER@REALM", token: "TOKEN" };
+  const users = user === ROOT ? "" : `--users ${quoted(user)} `;
+  const make = `pveum role add ${role} --privs ${privilege}`;
+  return `${make}; ${acl({ path: grantOn, role, propagate: true }, `${users}--tokens ${quoted(`${user}!${token}`)}`)}`;
+}
