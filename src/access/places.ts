@@ -64,17 +64,24 @@ export function candidates(template: string, grants: Grants, scene: Scene): read
   }
 }
 
+/** Whether a path has privileges of its own that mean something there. */
+function stands(path: string, grants: Grants): boolean {
+  return !grants.inheritsOnly(path) && relevant(path, grants.at(path)).length > 0;
+}
+
 /**
- * Where an ACL entry has to go so that the privilege arrives at `path` and nothing else is lost: an entry replaces, for
- * its user or token, all that is inherited from above.
+ * Where ACL entries have to go so that a privilege arrives and nothing else is lost: an entry replaces, for its user or
+ * token, all that is inherited from above. `best` is the path where least was missing, `paths` all that were looked at.
  */
-export function grantPath(path: string, grants: Grants): string {
-  const root = subtreeOf(path);
-  // One entry for all storages, nodes or bridges, unless the single ones have entries of their own.
-  const single = path !== root && !grants.inheritsOnly(path) && relevant(path, grants.at(path)).length > 0;
-  let at = single || lies(path, "/pool") ? path : root;
+export function grantPaths(best: string, paths: readonly string[], grants: Grants): readonly string[] {
+  const root = subtreeOf(best);
+  if (lies(best, "/pool") || (root === "/vms" && best !== root && stands(best, grants))) return [best];
+  // Storages, nodes and bridges that have entries of their own do not see one above them.
+  const single = paths.filter((path) => path !== root && stands(path, grants));
+  if (single.length > 0) return single;
+  let at = root;
   while (at !== "/" && grants.inheritsOnly(at) && relevant(at, grants.at(at)).length > 0) {
     at = at.slice(0, Math.max(1, at.lastIndexOf("/")));
   }
-  return at;
+  return [at];
 }

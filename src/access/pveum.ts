@@ -1,6 +1,6 @@
 /** Words plans and gaps as commands for a person to run on the PVE host: this program never runs them. */
 import type { Lack } from "./report.ts";
-import type { AclEntry, Plan } from "./roles.ts";
+import { type AclEntry, isKnown, type Plan, type PveMajor } from "./roles.ts";
 
 /** Whom the commands are for. */
 export interface Subject {
@@ -48,11 +48,16 @@ export function setUpCommands(plan: Plan, { user, token }: Subject, separated: b
  * The one line that grants what is missing: a role with this privilege alone, for the token and its user alike (without
  * privilege separation the token's entry does nothing).
  */
-export function grantLine({ any, grantOn }: Pick<Lack, "any" | "grantOn">, subject: Subject | undefined): string {
-  const [privilege = ""] = any;
+export function grantLine(lack: Omit<Lack, "when">, subject: Subject | undefined, pve: PveMajor): string {
+  const privilege = lack.any.find((one) => isKnown(one, pve)) ?? lack.any[0] ?? "";
   const role = `MCP-${privilege}`;
   const { user, token } = subject ?? { user: "USER@REALM", token: "TOKEN" };
   const users = user === ROOT ? "" : `--users ${quoted(user)} `;
-  const make = `pveum role add ${role} --privs ${privilege}`;
-  return `${make}; ${acl({ path: grantOn, role, propagate: true }, `${users}--tokens ${quoted(`${user}!${token}`)}`)}`;
+  // What is needed on / itself must not reach everything below.
+  const propagate = lack.path !== "/";
+  const who = `${users}--tokens ${quoted(`${user}!${token}`)}`;
+  return [
+    `pveum role add ${role} --privs ${privilege}`,
+    ...lack.grantOn.map((path) => acl({ path, role, propagate }, who)),
+  ].join("; ");
 }

@@ -1,7 +1,7 @@
 /** What each tool may do with the privileges that a token has, and what it lacks. */
 import type { Privilege, Tool } from "../tool.ts";
 import type { Grants } from "./grants.ts";
-import { candidates, grantPath, type Scene, subtreeOf } from "./places.ts";
+import { candidates, grantPaths, relevant, type Scene, subtreeOf } from "./places.ts";
 
 /** A privilege that a tool needs and the token has on none of the paths where it would count. */
 export interface Lack {
@@ -10,7 +10,7 @@ export interface Lack {
   /** Where it was looked for, as in "/sdn/zones/localnetwork/vmbr0". */
   readonly path: string;
   /** Where to grant it, so that it arrives there and nothing else is lost. */
-  readonly grantOn: string;
+  readonly grantOn: readonly string[];
   /** When it is needed only for some arguments: which. */
   readonly when: string | undefined;
 }
@@ -41,7 +41,11 @@ function best(
 ): { path: string; missing: Privilege[] } {
   const judged = paths.map((path) => ({ path, missing: group.filter((one) => !has(grants, path, one)) }));
   const hard = (missing: readonly Privilege[]) => missing.filter(({ when }) => when === undefined).length;
-  const [first] = judged.toSorted((a, b) => hard(a.missing) - hard(b.missing) || a.missing.length - b.missing.length);
+  // Among equals the one on which there is something: what is missing belongs beside it.
+  const there = (path: string) => relevant(path, grants.at(path)).length;
+  const [first] = judged.toSorted((a, b) =>
+    hard(a.missing) - hard(b.missing) || a.missing.length - b.missing.length || there(b.path) - there(a.path)
+  );
   return first ?? { path: "/", missing: [...group] };
 }
 
@@ -57,7 +61,7 @@ export function judgeTool({ name, privileges }: Declared, grants: Grants, scene:
     if (first === undefined) continue;
     const paths = candidates(first.path, grants, scene);
     const { path, missing } = best(group, paths, grants);
-    for (const { any, when } of missing) lacks.push({ any, path, when, grantOn: grantPath(path, grants) });
+    for (const { any, when } of missing) lacks.push({ any, path, when, grantOn: grantPaths(path, paths, grants) });
     const needed = group.filter(({ when }) => when === undefined);
     const fit = paths.filter((one) => needed.every((privilege) => has(grants, one, privilege)));
     if (fit.length < paths.length || (fit.length > 0 && subtreeOf(first.path) === "/vms" && !fit.includes("/vms"))) {
@@ -78,7 +82,7 @@ export function lacksOf(report: readonly ToolAccess[]): { readonly lack: Lack; r
   const found = new Map<string, { lack: Lack; tools: string[] }>();
   for (const { tool, lacks } of report) {
     for (const lack of lacks) {
-      const key = `${lack.grantOn} ${lack.any.join("|")}`;
+      const key = `${lack.grantOn.join()} ${lack.any.join("|")}`;
       const present = found.get(key);
       if (present === undefined) found.set(key, { lack, tools: [tool] });
       else if (!present.tools.includes(tool)) present.tools.push(tool);

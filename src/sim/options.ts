@@ -62,6 +62,7 @@ function checkContainerOption(need: (privileges: readonly string[]) => void, opt
     if (flags.some((flag) => !flag.startsWith("nesting="))) {
       forbidden("changing feature flags (except nesting) is only allowed for root@pam");
     }
+    return need(["VM.Allocate"]);
   }
   if (/^(?:hookscript|dev\d+|lock|debug)$/.test(option)) forbidden(`changing '${option}' is only allowed for root@pam`);
   need(["VM.Config.Options"]);

@@ -7,6 +7,7 @@ import { defineTool } from "../tool.ts";
 import { createWithVmid, newGuest, newGuestCalls } from "./new_guest.ts";
 import * as params from "./params.ts";
 import { choosePlace } from "./places.ts";
+import { toClone } from "./privileges.ts";
 
 const common = {
   node: params.node.optional().describe("Not needed: the source is found by its vmid"),
@@ -19,13 +20,6 @@ const common = {
   pool: z.string().max(100).optional().describe("Resource pool to put it in"),
   snapname: z.string().max(40).optional().describe("Copy the state of this snapshot"),
 };
-
-const privileges = [
-  { path: "/vms/{vmid}", any: ["VM.Clone"] },
-  { path: "/vms/{newid}", any: ["VM.Allocate"], when: "or on /pool/{pool}, when pool is given" },
-  { path: "/storage/{storage}", any: ["Datastore.AllocateSpace"] },
-  { path: "/sdn/zones/localnetwork/{bridge}", any: ["SDN.Use"], when: "on PVE 8 and later" },
-] as const;
 
 interface CloneInput {
   readonly node?: string | undefined;
@@ -79,7 +73,7 @@ export const cloneVm = defineTool({
   }),
   output: newGuest,
   calls: [...newGuestCalls, "POST /nodes/{node}/qemu/{vmid}/clone"],
-  privileges,
+  privileges: toClone,
   async run(input, context) {
     const { pve, signal } = context;
     const source = await prepare(pve, input, "vm", "clone_container", signal);
@@ -113,7 +107,7 @@ export const cloneContainer = defineTool({
   }),
   output: newGuest,
   calls: [...newGuestCalls, "POST /nodes/{node}/lxc/{vmid}/clone"],
-  privileges,
+  privileges: toClone,
   async run(input, context) {
     const { pve, signal } = context;
     const source = await prepare(pve, input, "container", "clone_vm", signal);

@@ -7,12 +7,7 @@ import { createWithVmid, newGuest, type NewGuestCall, newGuestCalls } from "./ne
 import * as options from "./options.ts";
 import * as params from "./params.ts";
 import { choosePlace, type Need, storageOf } from "./places.ts";
-
-const newGuestPrivileges = [
-  { path: "/vms/{vmid}", any: ["VM.Allocate"], when: "or on /pool/{pool}, when pool is given" },
-  { path: "/storage/{storage}", any: ["Datastore.AllocateSpace"], when: "for its disks" },
-  { path: "/sdn/zones/localnetwork/{bridge}", any: ["SDN.Use"], when: "for its network, on PVE 8 and later" },
-] as const;
+import { toCreateContainer, toCreateVm } from "./privileges.ts";
 
 const start = z.boolean().default(false).describe("Start it when it is ready");
 const pool = z.string().max(100).optional().describe("Resource pool to put it in");
@@ -42,18 +37,7 @@ export const createVm = defineTool({
   }),
   output: newGuest,
   calls: [...newGuestCalls, "POST /nodes/{node}/qemu"],
-  privileges: [
-    ...newGuestPrivileges,
-    {
-      path: "/vms/{vmid}",
-      any: ["VM.Config.Disk", "VM.Config.CPU", "VM.Config.Memory", "VM.Config.Network", "VM.Config.Options"],
-      when: "each for the settings it names",
-    },
-    { path: "/vms/{vmid}", any: ["VM.Config.HWType"], when: "for scsihw, machine, vga" },
-    { path: "/vms/{vmid}", any: ["VM.Config.CDROM"], when: "for iso and cloudinit" },
-    { path: "/vms/{vmid}", any: ["VM.Config.Cloudinit"], when: "for cloud-init settings" },
-    { path: "/vms/{vmid}", any: ["VM.PowerMgmt"], when: "for start" },
-  ],
+  privileges: toCreateVm,
   async run(input, context) {
     const { node: wanted, vmid, wait: _wait, wait_timeout: _timeout, storage, disk_size, ...rest } = input;
     const { agent, iso, cloudinit, net0, ...settings } = rest;
@@ -131,15 +115,7 @@ export const createContainer = defineTool({
   }),
   output: newGuest,
   calls: [...newGuestCalls, "POST /nodes/{node}/lxc"],
-  privileges: [
-    ...newGuestPrivileges,
-    {
-      path: "/vms/{vmid}",
-      any: ["VM.Config.Disk", "VM.Config.CPU", "VM.Config.Memory", "VM.Config.Network", "VM.Config.Options"],
-      when: "each for the settings it names",
-    },
-    { path: "/vms/{vmid}", any: ["VM.PowerMgmt"], when: "for start" },
-  ],
+  privileges: toCreateContainer,
   async run(input, context) {
     const { node: wanted, vmid, wait: _wait, wait_timeout: _timeout, storage, ssh_public_keys, ...settings } = input;
     const { net0, features, rootfs: givenRoot, ...rest } = settings;

@@ -6,6 +6,7 @@ import { findGuest } from "../pve/guests.ts";
 import { defineTool } from "../tool.ts";
 import * as options from "./options.ts";
 import * as params from "./params.ts";
+import { toSetContainer, toSetVm } from "./privileges.ts";
 
 const changed = z.object({
   vmid: z.number(),
@@ -78,17 +79,6 @@ function needSomething(config: Readonly<Record<string, unknown>>): string[] {
   throw new UsageError("config is empty", 'Name at least one setting, as in config={"memory": 4096}');
 }
 
-const privileges = [
-  {
-    path: "/vms/{vmid}",
-    any: ["VM.Config.CPU", "VM.Config.Memory", "VM.Config.Network", "VM.Config.Options", "VM.Config.Disk"],
-    when: "each for the settings it names",
-  },
-  { path: "/vms/{vmid}", any: ["VM.Audit"] },
-  { path: "/storage/{storage}", any: ["Datastore.AllocateSpace"], when: "for a new disk or mount point" },
-  { path: "/sdn/zones/localnetwork/{bridge}", any: ["SDN.Use"], when: "for net0…, on PVE 8 and later" },
-] as const;
-
 function networksKept<T extends Readonly<Record<string, unknown>>>(
   config: T,
   before: Config,
@@ -123,12 +113,7 @@ export const setVmConfig = defineTool({
     "GET /nodes/{node}/qemu/{vmid}/pending",
     "PUT /nodes/{node}/qemu/{vmid}/config",
   ],
-  privileges: [
-    ...privileges,
-    { path: "/vms/{vmid}", any: ["VM.Config.HWType"], when: "for scsihw, machine, vga" },
-    { path: "/vms/{vmid}", any: ["VM.Config.CDROM"], when: "for iso and cloudinit" },
-    { path: "/vms/{vmid}", any: ["VM.Config.Cloudinit"], when: "for cloud-init settings" },
-  ],
+  privileges: toSetVm,
   async run(input, { pve, signal }) {
     needSomething(input.config);
     const { vmid, node, name } = await findGuest(pve, input, "vm", "set_container_config", { signal });
@@ -192,7 +177,7 @@ export const setContainerConfig = defineTool({
     "GET /nodes/{node}/lxc/{vmid}/pending",
     "PUT /nodes/{node}/lxc/{vmid}/config",
   ],
-  privileges,
+  privileges: toSetContainer,
   async run(input, { pve, signal }) {
     needSomething(input.config);
     const { vmid, node, name } = await findGuest(pve, input, "container", "set_vm_config", { signal });

@@ -139,8 +139,9 @@ export const clusterResources = defineTool({
   }),
   calls: ["GET /cluster/resources"],
   privileges: [
-    { path: "/vms/{vmid}", any: ["VM.Audit"] },
-    { path: "/storage/{storage}", any: ["Datastore.Audit", "Datastore.AllocateSpace"] },
+    { path: "/vms/{vmid}", any: ["VM.Audit"], when: "to see guests" },
+    { path: "/storage/{storage}", any: ["Datastore.Audit"], when: "to see storages" },
+    { path: "/nodes/{node}", any: ["Sys.Audit"], when: "for the nodes' load figures" },
   ],
   async run({ resource_type, limit, cursor }, { pve, signal }) {
     const query = resource_type === "all" ? {} : { type: resource_type };

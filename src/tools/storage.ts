@@ -38,7 +38,7 @@ export const listStorage = defineTool({
     notes: params.notes,
   }),
   calls: ["GET /nodes/{node}/storage", "GET /cluster/resources", "GET /nodes"],
-  privileges: [{ path: "/storage/{storage}", any: ["Datastore.Audit", "Datastore.AllocateSpace"] }],
+  privileges: [{ path: "/storage/{storage}", any: ["Datastore.Audit"] }],
   async run({ node }, { pve, signal }) {
     const rows = node === undefined ? await everywhere(pve, signal) : await onNode(pve, node, signal);
     return {
@@ -141,10 +141,10 @@ export const listTemplates = defineTool({
     notes: params.notes,
   }),
   calls: ["GET /cluster/resources", "GET /nodes/{node}/storage/{storage}/content"],
-  privileges: [{ path: "/storage/{storage}", any: ["Datastore.Audit", "Datastore.AllocateSpace"] }, {
-    path: "/vms/{vmid}",
-    any: ["VM.Audit"],
-  }],
+  privileges: [
+    { path: "/storage/{storage}", any: ["Datastore.Audit"] },
+    { path: "/vms/{vmid}", any: ["VM.Audit"], when: "to see guests that are templates" },
+  ],
   async run(input, { pve, signal }) {
     const wanted = (Object.keys(templateKinds)).filter((kind) => input.kind === "all" || input.kind === kind);
     const rows = await pve.call("GET /cluster/resources", { type: "storage" }, { signal });

@@ -1,0 +1,121 @@
+/** Calls that use all of what a tool declares: with every privilege they succeed, without one of them they do not. */
+import type { Guest } from "../../src/sim/state.ts";
+
+type Row = Readonly<Record<string, unknown>>;
+
+export interface Example {
+  readonly args: Readonly<Record<string, unknown>>;
+  /** The guests whose state matters: vmid → whether it runs when the call comes. */
+  readonly guests?: Readonly<Record<number, boolean>>;
+  /** Whether the answer holds what the privileges are for; PVE leaves things out without an error. */
+  readonly complete?: (answer: Row) => boolean;
+  /** Privileges that only the checks before a write need: without them the call succeeds all the same, less sure. */
+  readonly unseen?: readonly string[];
+}
+
+function rows(answer: Row, field: string): readonly Row[] {
+  const list: unknown = answer[field];
+  return Array.isArray(list) ? list.filter((row): row is Row => typeof row === "object" && row !== null) : [];
+}
+
+const some = (field: string, test: (row: Row) => boolean = () => true) => (answer: Row) =>
+  rows(answer, field).some(test);
+
+const [VM, CONTAINER, VM_TEMPLATE, CONTAINER_TEMPLATE] = [105, 203, 9000, 290];
+
+/** The guests that the examples use: those that have to be in the pool. */
+export const GUESTS: readonly number[] = [VM, CONTAINER, VM_TEMPLATE, CONTAINER_TEMPLATE];
+
+const ISO = "local:iso/debian-13.1.0-amd64-netinst.iso";
+const on = { [VM]: true, [CONTAINER]: true };
+const off = { [VM]: false, [CONTAINER]: false };
+
+/** By tool; a tool without an example fails the test. */
+export const examples: Readonly<Record<string, Example>> = {
+  list_nodes: { args: {}, complete: some("nodes", (row) => row.memory_gib !== undefined) },
+  node_status: { args: { node: "pve1" } },
+  cluster_resources: {
+    args: { resource_type: "all", limit: 500 },
+    complete: (answer) =>
+      ["vm", "storage"].every((type) => some("resources", (row) => row.type === type)(answer)) &&
+      some("resources", (row) => row.type === "node" && row.memory_gib !== undefined)(answer),
+  },
+  list_vms: { args: {}, complete: some("guests") },
+  list_containers: { args: {}, complete: some("guests") },
+  vm_status: { args: { vmid: VM } },
+  container_status: { args: { vmid: CONTAINER } },
+  vm_config: { args: { vmid: VM } },
+  container_config: { args: { vmid: CONTAINER } },
+  list_storage: { args: {}, complete: some("storages") },
+  list_templates: {
+    args: {},
+    complete: (answer) =>
+      some("templates", (row) => row.volid !== undefined)(answer) &&
+      some("templates", (row) => row.vmid !== undefined)(answer),
+  },
+  next_vmid: { args: {} },
+  allocate_vmid: { args: {} },
+  start_vm: { args: { vmid: VM }, guests: off },
+  stop_vm: { args: { vmid: VM }, guests: on },
+  shutdown_vm: { args: { vmid: VM }, guests: on },
+  reboot_vm: { args: { vmid: VM }, guests: on },
+  start_container: { args: { vmid: CONTAINER }, guests: off },
+  stop_container: { args: { vmid: CONTAINER }, guests: on },
+  shutdown_container: { args: { vmid: CONTAINER }, guests: on },
+  reboot_container: { args: { vmid: CONTAINER }, guests: on },
+  create_vm: {
+    args: { node: "pve1", storage: "local-lvm", name: "new", iso: ISO, cloudinit: "local-lvm", start: true },
+    unseen: ["Datastore.Audit"],
+  },
+  create_container: {
+    args: {
+      node: "pve1",
+      storage: "local-lvm",
+      ostemplate: "local:vztmpl/debian-13-standard_13.1-2_amd64.tar.zst",
+      hostname: "new",
+      tags: "web",
+      start: true,
+    },
+    unseen: ["Datastore.Audit"],
+  },
+  clone_vm: { args: { source_vmid: VM_TEMPLATE, name: "copy" }, unseen: ["Datastore.Audit"] },
+  clone_container: { args: { source_vmid: CONTAINER_TEMPLATE, hostname: "copy" }, unseen: ["Datastore.Audit"] },
+  set_vm_config: {
+    args: {
+      vmid: VM,
+      config: {
+        cores: 3,
+        memory: 3000,
+        name: "other",
+        tablet: false,
+        net0: "virtio,bridge=vmbr0",
+        scsi5: "local-lvm:1",
+        iso: ISO,
+        cloudinit: "local-lvm",
+      },
+    },
+    guests: off,
+  },
+  set_container_config: {
+    args: {
+      vmid: CONTAINER,
+      config: {
+        cores: 3,
+        memory: 3000,
+        tags: "web",
+        features: "nesting=1",
+        net0: "name=eth0,bridge=vmbr0,ip=dhcp",
+        mp5: "local-lvm:1,mp=/srv/data",
+      },
+    },
+    guests: off,
+  },
+};
+
+/** Puts the guests of an example into the state that it starts from. */
+export function prepare(guests: ReadonlyMap<number, Guest>, example: Example): void {
+  for (const [vmid, running] of Object.entries(example.guests ?? {})) {
+    const guest = guests.get(Number(vmid));
+    if (guest !== undefined) guest.run = running ? { pid: 4711, since: 0, paused: false } : undefined;
+  }
+}
