@@ -10,7 +10,7 @@ import { schemasOf } from "./schemas.ts";
  * @throws {UsageError} naming every argument that is wrong, what it must be, and the known ones when one is unknown
  */
 export function parse(tool: Tool, args: unknown): z.output<Tool["input"]> {
-  const input = coerce(args ?? {}, schemasOf(tool).input);
+  const input = coerce(args ?? {}, schemasOf(tool).checked);
   const parsed = tool.input.safeParse(input);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => problem(tool, issue, input));
@@ -79,7 +79,7 @@ function remedyFor(tool: Tool, issues: readonly Issue[], input: unknown): string
 function schemaAt(tool: Tool, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>(
     (schema, key) => property(property(schema, "properties"), String(key)),
-    schemasOf(tool).input,
+    schemasOf(tool).checked,
   );
 }
 

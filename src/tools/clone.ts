@@ -10,7 +10,7 @@ import { choosePlace } from "./places.ts";
 import { toClone } from "./privileges.ts";
 
 const common = {
-  node: params.node.optional().describe("Not needed: the source is found by its vmid"),
+  node: params.nodeOfGuest,
   source_vmid: params.vmid.describe("The guest or template to copy"),
   newid: params.newVmid.optional(),
   full: z.boolean().default(true).describe("false: a linked clone, which needs a template as its source"),

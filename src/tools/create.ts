@@ -28,7 +28,7 @@ export const createVm = defineTool({
     cores: options.vmOptions.cores.unwrap().default(1),
     memory: options.vmOptions.memory.unwrap().default(512),
     ostype: options.vmOptions.ostype.unwrap().default("l26"),
-    net0: z.string().max(300).default("virtio,bridge=vmbr0").describe("Network device; none: no network"),
+    net0: z.string().max(300).default("virtio,bridge=vmbr0").describe("none: no network; net1 to net7 alike"),
     scsihw: options.vmOptions.scsihw.unwrap().default("virtio-scsi-single"),
     agent: options.vmOptions.agent.unwrap().default(true),
     pool,
@@ -103,7 +103,8 @@ export const createContainer = defineTool({
     cores: options.containerOptions.cores.unwrap().default(1),
     memory: options.containerOptions.memory.unwrap().default(512),
     rootfs: z.string().max(300).optional().describe("STORAGE:GiB, as in local-lvm:8"),
-    net0: z.string().max(300).default("name=eth0,bridge=vmbr0,ip=dhcp").describe("Network device; none: no network"),
+    net0: z.string().max(300).default("name=eth0,bridge=vmbr0,ip=dhcp")
+      .describe("Or …,ip=192.0.2.10/24,gw=192.0.2.1; none: no network; net1 to net7 alike"),
     unprivileged: z.boolean().default(true).describe(
       "false needs PROXMOX_ALLOW_PRIVILEGED: such a container's root is close to root on the node",
     ),

@@ -104,7 +104,7 @@ export const setVmConfig = defineTool({
   idempotent: true,
   input: z.strictObject({
     ...params.guestToChange,
-    config: z.strictObject(options.vmOptions).describe("At least one setting"),
+    config: z.strictObject(options.vmOptions).meta({ keysAs: "create_vm" }),
   }),
   output: changed,
   calls: [
@@ -168,7 +168,7 @@ export const setContainerConfig = defineTool({
   idempotent: true,
   input: z.strictObject({
     ...params.guestToChange,
-    config: z.strictObject(options.containerOptions).describe("At least one setting"),
+    config: z.strictObject(options.containerOptions).meta({ keysAs: "create_container" }),
   }),
   output: changed,
   calls: [

@@ -2,7 +2,8 @@
 import { z } from "zod";
 
 const text = (maximum: number, description: string) => z.string().max(maximum).describe(description);
-const like = (slot: string) => text(300, `Like ${slot}`).optional();
+/** Clients are not told of it: the first slot's description stands for the whole family. */
+const like = (slot: string) => text(300, `Like ${slot}`).meta({ likeSlot: slot }).optional();
 
 const furtherNetworks = {
   net1: like("net0"),
@@ -17,14 +18,15 @@ const furtherNetworks = {
 const shared = {
   cores: z.int().min(1).max(1024).describe("CPU cores").optional(),
   memory: z.int().min(16).max(16_777_216).describe("MiB").optional(),
-  tags: text(1024, "Joined by ;, as in web;prod; replaces the present ones").optional(),
-  description: text(8192, "Notes shown in PVE").optional(),
+  tags: text(1024, "As in web;prod").optional(),
+  description: text(8192, "Notes").optional(),
   onboot: z.boolean().describe("Start with the node").optional(),
-  startup: text(100, "As in order=2,up=30").optional(),
-  cpulimit: z.number().min(0).max(1024).describe("CPU time in cores at most, 0: no limit").optional(),
-  cpuunits: z.int().min(1).max(262_144).describe("Weight against other guests").optional(),
-  nameserver: text(512, "DNS servers, separated by blanks").optional(),
-  searchdomain: text(255, "DNS search domain").optional(),
+  startup: text(100, "As in order=2,up=30").meta({ rare: true }).optional(),
+  cpulimit: z.number().min(0).max(1024).describe("Cores' worth of CPU time, 0: no limit").meta({ rare: true })
+    .optional(),
+  cpuunits: z.int().min(1).max(262_144).describe("Weight against other guests").meta({ rare: true }).optional(),
+  nameserver: text(512, "DNS servers, blank-separated").meta({ rare: true }).optional(),
+  searchdomain: text(255, "DNS search domain").meta({ rare: true }).optional(),
 };
 
 /** Settings of a VM that may be given at creation and changed later. */
@@ -32,10 +34,10 @@ export const vmOptions = {
   name: text(255, "DNS name").optional(),
   ...shared,
   sockets: z.int().min(1).max(64).describe("CPU sockets").optional(),
-  vcpus: z.int().min(1).max(1024).describe("Hot-plugged vCPUs").optional(),
-  cpu: text(255, "CPU type, as in host or x86-64-v2-AES").optional(),
-  numa: z.boolean().describe("NUMA, needed to hot-plug memory").optional(),
-  balloon: z.int().min(0).max(16_777_216).describe("Least memory in MiB, 0: no ballooning").optional(),
+  vcpus: z.int().min(1).max(1024).describe("Hot-plugged vCPUs").meta({ rare: true }).optional(),
+  cpu: text(255, "As in host or x86-64-v2-AES").optional(),
+  numa: z.boolean().describe("Needed to hot-plug memory").meta({ rare: true }).optional(),
+  balloon: z.int().min(0).max(16_777_216).describe("Least MiB, 0: off").meta({ rare: true }).optional(),
   agent: z.boolean().describe("QEMU guest agent").optional(),
   ostype: z.enum([
     "l26",
@@ -56,22 +58,26 @@ export const vmOptions = {
   boot: text(255, "As in order=scsi0;ide2;net0").optional(),
   scsihw: z.enum(["virtio-scsi-single", "virtio-scsi-pci", "lsi", "lsi53c810", "megasas", "pvscsi"])
     .describe("SCSI controller").optional(),
-  bios: z.enum(["seabios", "ovmf"]).describe("ovmf: UEFI, wants an efidisk0").optional(),
-  machine: text(64, "As in q35").optional(),
-  vga: text(64, "As in std or virtio").optional(),
-  tablet: z.boolean().describe("USB tablet pointer").optional(),
-  localtime: z.boolean().describe("Clock in local time, for Windows").optional(),
-  ciuser: text(32, "Cloud-init: user").optional(),
-  cipassword: z.string().min(1).max(128).describe("Cloud-init: password; sshkeys are better").optional(),
-  ciupgrade: z.boolean().describe("Cloud-init: upgrade packages at first boot").optional(),
-  sshkeys: text(16_384, "Cloud-init: public keys, one a line").optional(),
-  ipconfig0: text(300, "Cloud-init: as in ip=dhcp or ip=192.0.2.10/24,gw=192.0.2.1").optional(),
+  bios: z.enum(["seabios", "ovmf"]).describe("ovmf is UEFI, wants efidisk0").optional(),
+  machine: text(64, "As in q35").meta({ rare: true }).optional(),
+  vga: text(64, "As in std or virtio").meta({ rare: true }).optional(),
+  tablet: z.boolean().describe("USB tablet pointer").meta({ rare: true }).optional(),
+  localtime: z.boolean().describe("Clock in local time (Windows)").meta({ rare: true }).optional(),
+  ciuser: text(32, "Cloud-init").optional(),
+  cipassword: z.string().min(1).max(128).describe("Cloud-init; sshkeys are better").optional(),
+  ciupgrade: z.boolean().describe("Cloud-init: upgrade packages").optional(),
+  sshkeys: text(16_384, "Cloud-init, one a line").optional(),
+  ipconfig0: text(300, "Cloud-init, as in ip=dhcp or ip=192.0.2.10/24,gw=192.0.2.1; ipconfig1 to ipconfig3 alike")
+    .optional(),
   ipconfig1: like("ipconfig0"),
   ipconfig2: like("ipconfig0"),
   ipconfig3: like("ipconfig0"),
-  net0: text(300, "As in virtio,bridge=vmbr0,tag=20; a change keeps MAC address and firewall flag").optional(),
+  net0: text(300, "As in virtio,bridge=vmbr0,tag=20; a change keeps the MAC address; net1 to net7 alike").optional(),
   ...furtherNetworks,
-  scsi0: text(300, "New disk STORAGE:GiB, as in local-lvm:32; only free slots").optional(),
+  scsi0: text(
+    300,
+    "New disk STORAGE:GiB, as in local-lvm:32; scsi1 to scsi7, virtio0 to virtio3, sata0 and sata1 alike",
+  ).optional(),
   scsi1: like("scsi0"),
   scsi2: like("scsi0"),
   scsi3: like("scsi0"),
@@ -87,7 +93,7 @@ export const vmOptions = {
   sata1: like("scsi0"),
   efidisk0: text(300, "As in local-lvm:1,efitype=4m,pre-enrolled-keys=1").optional(),
   tpmstate0: text(300, "As in local-lvm:1,version=v2.0").optional(),
-  iso: text(300, "ISO image for the CD-ROM drive, as in local:iso/debian-13.iso, or none").optional(),
+  iso: text(300, "CD-ROM: as in local:iso/debian-13.iso, or none").optional(),
   cloudinit: text(100, "Storage for a cloud-init drive").optional(),
 };
 
@@ -96,14 +102,14 @@ export const containerOptions = {
   hostname: text(255, "DNS name").optional(),
   ...shared,
   swap: z.int().min(0).max(16_777_216).describe("MiB").optional(),
-  timezone: text(64, "As in Europe/Vienna, or host").optional(),
+  timezone: text(64, "As in Europe/Vienna, or host").meta({ rare: true }).optional(),
   features: text(100, "As in nesting=1").optional(),
   net0: text(
     300,
-    "As in name=eth0,bridge=vmbr0,ip=dhcp or …,ip=192.0.2.10/24,gw=192.0.2.1; a change keeps MAC address and firewall flag",
+    "As in name=eth0,bridge=vmbr0,ip=dhcp or …,ip=192.0.2.10/24,gw=192.0.2.1; a change keeps the MAC address; net1 to net7 alike",
   ).optional(),
   ...furtherNetworks,
-  mp0: text(300, "New mount point, as in local-lvm:8,mp=/srv/data; only free slots").optional(),
+  mp0: text(300, "New mount point, as in local-lvm:8,mp=/srv/data; mp1 to mp7 alike").optional(),
   mp1: like("mp0"),
   mp2: like("mp0"),
   mp3: like("mp0"),

@@ -1,26 +1,29 @@
 /** Parameters that several tools share: the same thing has the same name, limits and description everywhere. */
 import { z } from "zod";
 
-export const node = z.string().min(1).max(63).describe("Node name, as in pve1; list_nodes shows them");
-export const vmid = z.int().min(100).max(999_999_999).describe("Number of the guest, as in 102");
-export const storage = z.string().min(2).max(100).describe("Storage name, as in local-lvm; list_storage shows them");
+export const node = z.string().min(1).max(63).describe("Node name, as in pve1");
+export const vmid = z.int().min(100).max(999_999_999).describe("Guest number, as in 102");
+export const storage = z.string().min(2).max(100).describe("Storage name, as in local-lvm");
+
+/** Where a guest runs is looked up. Taken, as users of the original give it, and checked; but no model is told of it. */
+export const nodeOfGuest = node.describe("Not needed").meta({ untold: true }).optional();
 
 /** How a reading tool addresses one guest: by vmid, or by a name that only one guest has. */
 export const guestToRead = {
   vmid: vmid.optional(),
-  name: z.string().min(1).max(255).optional().describe("Instead of vmid: the guest's exact name, if no other has it"),
-  node: node.optional().describe("Not needed: the guest is found by its vmid"),
+  name: z.string().min(1).max(255).optional().describe("Instead of vmid: its exact name"),
+  node: nodeOfGuest,
 };
 
 /** How a writing tool addresses one guest: names are text that guests supply, so only a number counts. */
-export const guestToChange = { vmid, node: node.optional().describe("Not needed: the guest is found by its vmid") };
+export const guestToChange = { vmid, node: nodeOfGuest };
 
 export const waiting = {
-  wait: z.boolean().default(true).describe("Wait until PVE has finished; false answers at once with the task's UPID"),
-  wait_timeout: z.int().min(1).max(300).default(45).describe("Seconds to wait at most; clients give up at about 60"),
+  wait: z.boolean().default(true).describe("false: answer at once, with the task's UPID"),
+  wait_timeout: z.int().min(1).max(300).default(45).describe("Seconds to wait at most").meta({ untold: true }),
 };
 
-export const newVmid = vmid.describe("Number for the new guest; left out: the next free one");
+export const newVmid = vmid.describe("Left out: the next free number");
 
 /** How many rows a list shows. */
 export const limit = z.int().min(1).max(500).default(50).describe("Rows at most");

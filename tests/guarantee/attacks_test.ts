@@ -306,7 +306,7 @@ function parametersOf(tool: Tool): string[][] {
     const found = typeof schema === "object" && schema !== null && "properties" in schema ? schema.properties : {};
     return typeof found === "object" && found !== null ? Object.keys(found) : [];
   };
-  const { input } = schemasOf(tool);
+  const { checked: input } = schemasOf(tool);
   const own = names(input);
   const config = typeof input.properties === "object" && input.properties !== null && "config" in input.properties
     ? names(input.properties.config)
