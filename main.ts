@@ -1,7 +1,8 @@
 /** The launcher: reads the command line and picks a command, nothing else. */
 import process from "node:process";
 import { helpText, parseArguments } from "./src/cli/arguments.ts";
-import { err, isTerminal, out } from "./src/cli/terminal.ts";
+import { clean, err, isTerminal, out } from "./src/cli/terminal.ts";
+import { WorkerFault } from "./src/confine/launcher.ts";
 import { UsageError } from "./src/errors.ts";
 import { NAME, VERSION } from "./src/version.ts";
 
@@ -10,8 +11,7 @@ async function main(): Promise<number | undefined> {
   const command = parseArguments(Deno.args, isTerminal("stdin"));
   switch (command.command) {
     case "serve":
-      await (await import("./src/cli/serve.ts")).serveCommand(command);
-      return undefined;
+      return await (await import("./src/cli/serve.ts")).serveCommand(command);
     case "call":
       return await (await import("./src/cli/call.ts")).callCommand(command);
     case "tools":
@@ -38,6 +38,10 @@ try {
   const code = await main();
   if (code !== undefined) process.exit(code);
 } catch (error) {
+  if (error instanceof WorkerFault) {
+    err(clean(error.message));
+    process.exit(70);
+  }
   if (!(error instanceof UsageError)) throw error;
   err(error.message + (error.remedy === undefined ? "" : `\nWhat to do: ${error.remedy}`));
   process.exit(2);

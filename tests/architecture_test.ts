@@ -4,8 +4,9 @@ import { ROOT } from "./helpers/server.ts";
 
 /** Room → the rooms and files it may import from, beside itself. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
-  main: ["cli", "errors", "version"],
-  cli: ["config", "errors", "mcp", "pve", "safety", "shape", "sim", "tool", "tools", "version"],
+  main: ["cli", "confine", "errors", "version"],
+  confine: ["cli", "config", "errors", "mcp", "pve", "safety", "shape", "sim", "tools"],
+  cli: ["config", "confine", "errors", "mcp", "pve", "safety", "shape", "sim", "tool", "tools", "version"],
   mcp: ["tool", "safety", "shape", "pve", "config", "errors", "version"],
   tools: ["tool", "access", "pve", "safety", "shape", "errors"],
   access: ["tool", "pve"],
@@ -21,6 +22,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 
 /** Single files that a room may use of another one, where the rest of it is out of bounds. */
 const ONLY: readonly { readonly from: string; readonly to: string; readonly files: readonly string[] }[] = [
+  { from: "confine", to: "cli", files: ["src/cli/terminal.ts"] },
   { from: "tools", to: "safety", files: ["src/safety/checks.ts"] },
   { from: "sim", to: "safety", files: ["src/safety/catalogue.ts", "src/safety/gate.ts"] },
 ];
@@ -29,24 +31,43 @@ interface Dependency {
   readonly specifier: string;
   readonly code?: { readonly specifier?: string };
   readonly type?: { readonly specifier?: string };
+  readonly isDynamic?: boolean;
+}
+
+/** An import; `code`: something is loaded for it, at once unless it is dynamic. */
+interface Edge {
+  readonly from: string;
+  readonly to: string;
+  readonly code: boolean;
+  readonly dynamic: boolean;
 }
 
 function isModule(value: unknown): value is { specifier: string; dependencies?: Dependency[] } {
   return typeof value === "object" && value !== null && "specifier" in value;
 }
 
-async function graph(): Promise<{ from: string; to: string }[]> {
-  const info = await new Deno.Command(Deno.execPath(), { args: ["info", "--json", `${ROOT}main.ts`], stderr: "null" })
+const LAUNCHER = "main.ts";
+const WORKER = "src/confine/worker.ts";
+
+async function graphOf(entry: string): Promise<Edge[]> {
+  const info = await new Deno.Command(Deno.execPath(), { args: ["info", "--json", `${ROOT}${entry}`], stderr: "null" })
     .output();
   const parsed: unknown = JSON.parse(new TextDecoder().decode(info.stdout));
   assert.ok(typeof parsed === "object" && parsed !== null && "modules" in parsed && Array.isArray(parsed.modules));
   const modules: unknown[] = parsed.modules;
   return modules.filter(isModule).flatMap(({ specifier, dependencies }) =>
-    (dependencies ?? []).flatMap((dependency) => {
-      const to = dependency.code?.specifier ?? dependency.type?.specifier ?? dependency.specifier;
-      return [{ from: short(specifier), to: short(to) }];
-    })
-  ).filter(({ from }) => from === "main.ts" || from.startsWith("src/"));
+    (dependencies ?? []).map(({ code, type, specifier: written, isDynamic }) => ({
+      from: short(specifier),
+      to: short(code?.specifier ?? type?.specifier ?? written),
+      code: code !== undefined,
+      dynamic: isDynamic === true,
+    }))
+  ).filter(({ from }) => from === LAUNCHER || from.startsWith("src/"));
+}
+
+/** Both programs: a worker is not part of the graph of what starts it. */
+async function graph(): Promise<Edge[]> {
+  return (await Promise.all([LAUNCHER, WORKER].map(graphOf))).flat();
 }
 
 function short(specifier: string): string {
@@ -70,6 +91,25 @@ Deno.test("every import is allowed by the table of rooms", async () => {
     return ONLY.some((rule) => rule.from === room && rule.to === other && !rule.files.includes(to));
   });
   assert.deepEqual(wrong, []);
+});
+
+Deno.test("the launcher loads no package before a command asks for one", async () => {
+  const edges = await graphOf(LAUNCHER);
+  const loaded = new Set([LAUNCHER]);
+  for (const file of loaded) {
+    for (const { from, to, code, dynamic } of edges) if (from === file && code && !dynamic) loaded.add(to);
+  }
+  assert.ok(loaded.has("src/confine/launcher.ts"));
+  assert.deepEqual([...loaded].filter((file) => !/^(?:src\/|node:|main\.ts$|deno\.json$)/.test(file)), []);
+});
+
+Deno.test("only the worker speaks to PVE: what the launcher loads for serving or calling has no way to it", async () => {
+  const edges = await graphOf(LAUNCHER);
+  const loaded = new Set([LAUNCHER, "src/cli/serve.ts", "src/cli/call.ts"]);
+  for (const file of loaded) {
+    for (const { from, to, code, dynamic } of edges) if (from === file && code && !dynamic) loaded.add(to);
+  }
+  assert.deepEqual([...loaded].filter((file) => /^src\/(?:mcp|tools|sim|pve\/transport)|^npm:/.test(file)), []);
 });
 
 Deno.test("only the transport loads the HTTP library, and only the server loads the SDK", async () => {

@@ -1,11 +1,9 @@
 /** `call`: one tool, called as a client would call it, its answer printed. */
 import process from "node:process";
-import { closest } from "../config/closest.ts";
-import { UsageError } from "../errors.ts";
-import type { Reply } from "../mcp/confirm.ts";
+import { isRecord } from "../confine/messages.ts";
+import { WorkerFault } from "../confine/launcher.ts";
 import { renderText } from "../shape/render.ts";
-import { tools } from "../tools/mod.ts";
-import { openSession, type SessionOptions } from "./session.ts";
+import { type SessionOptions, startJob } from "./confined.ts";
 import { alignTable, askYesNo, err, isTerminal, out, progressBar } from "./terminal.ts";
 
 export interface CallCommand extends SessionOptions {
@@ -16,36 +14,33 @@ export interface CallCommand extends SessionOptions {
 
 /** Prints the answer and returns the exit code: 0, or 1 when the call failed. Ctrl-C stops the waiting, not the task. */
 export async function callCommand(command: CallCommand): Promise<number> {
-  const tool = tools.find(({ name }) => name === command.tool);
-  if (tool === undefined) {
-    const near = closest(command.tool, tools.map(({ name }) => name));
-    throw new UsageError(
-      `There is no tool ${JSON.stringify(command.tool)}`,
-      near === undefined ? "The command tools lists them" : `Did you mean ${near}?`,
-    );
-  }
-  const dispatch = await openSession(command);
+  const { tool, input } = command;
   const bar = progressBar();
-  const stop = new AbortController();
-  process.once("SIGINT", () => stop.abort());
+  const progress = isTerminal("stderr");
   // Only who sits at a terminal can be asked: a program that pipes "y" is no person.
-  const able = isTerminal("stdin") && isTerminal("stderr");
-  const call = (reply?: Reply, state?: string) =>
-    dispatch.call(tool, command.input, {
-      signal: stop.signal,
-      progress: isTerminal("stderr") ? bar.update : undefined,
-      dialogue: { able, reply, state },
-    });
-  let result = await call();
-  if (result.ask !== undefined) {
-    result = await call(askYesNo(result.ask.message) ? "accepted" : "declined", result.ask.state);
-  }
-  bar.done();
-  if (result.isError === true) {
-    err(result.content.map(({ text }) => text).join("\n"));
+  const able = isTerminal("stdin") && progress;
+  const { result, cancel } = startJob({ kind: "call", tool, input, progress, able }, command, {
+    onProgress: bar.update,
+    onQuestion: askYesNo,
+  });
+  process.once("SIGINT", cancel);
+  const answer = answerOf(await result.finally(bar.done));
+  if (answer.failure !== undefined) {
+    err(answer.failure);
     return 1;
   }
-  const answer = result.structuredContent ?? {};
-  out(command.json ? JSON.stringify(answer, undefined, 2) : renderText(answer, alignTable));
+  out(command.json ? JSON.stringify(answer.structured, undefined, 2) : renderText(answer.structured, alignTable));
   return 0;
+}
+
+/** The result as it crossed the boundary: the structured answer, or the text of the error. */
+function answerOf(result: unknown): { failure: string | undefined; structured: Readonly<Record<string, unknown>> } {
+  if (!isRecord(result) || !Array.isArray(result.content)) throw new WorkerFault("The server answered with no result");
+  const parts: unknown[] = result.content;
+  const text = parts.map((part) => isRecord(part) && typeof part.text === "string" ? part.text : "").join("\n");
+  const { structuredContent } = result;
+  return {
+    failure: result.isError === true ? text : undefined,
+    structured: isRecord(structuredContent) ? structuredContent : {},
+  };
 }

@@ -1,9 +1,10 @@
 /** `demo`: starts the real server as a client would, and plays a session against a simulated cluster. */
 import { fileURLToPath } from "node:url";
-import { Client } from "@modelcontextprotocol/client";
+import { Client, deserializeMessage, serializeMessage, type Transport } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { isRecord } from "../mcp/coerce.ts";
 import { NAME, VERSION } from "../version.ts";
+import { startJob } from "./confined.ts";
 import { clean, err, out, styled } from "./terminal.ts";
 
 /** One thing a person asks, and what an agent calls for it. */
@@ -123,32 +124,67 @@ function textOf(result: { content?: unknown }): string {
   return parts.map((part) => isRecord(part) && typeof part.text === "string" ? part.text : "").join("\n");
 }
 
+/** The server, and where it runs. */
+interface Way {
+  readonly transport: Transport;
+  readonly where: string;
+}
+
+/** A compiled binary starts no processes. */
+function canStartProcesses(): boolean {
+  return Deno.permissions.querySync({ name: "run", command: Deno.execPath() }).state === "granted";
+}
+
+/** As a client starts it: a process of its own, that is spoken to over stdin and stdout. */
+function inChild(trace: Trace): Way {
+  const root = fileURLToPath(new URL("../../", import.meta.url));
+  const transport = new StdioClientTransport({
+    command: Deno.execPath(),
+    args: ["run", "--no-prompt", "--quiet", `--allow-read=${root}`, `${root}main.ts`, "serve", "--demo", "--trace"],
+    stderr: "pipe",
+    env: {},
+  });
+  transport.stderr?.on("data", (chunk: unknown) => trace.add(String(chunk)));
+  return { transport, where: "as a child process, over stdio," };
+}
+
+/** The same server in this process, in the worker that has no permission at all. */
+function inWorker(trace: Trace): Way {
+  let rest = "";
+  const options = { demo: true, envFile: undefined, trace: true };
+  const worker = startJob({ kind: "serve", over: "messages" }, options, {
+    onLog: (line) => trace.add(`${line}\n`),
+    onMcp(text) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) transport.onmessage?.(deserializeMessage(line));
+    },
+  });
+  const transport: Transport = {
+    start: () => Promise.resolve(),
+    send: (message) => Promise.resolve(worker.sendMcp(serializeMessage(message))),
+    close() {
+      worker.end();
+      transport.onclose?.();
+      return Promise.resolve();
+    },
+  };
+  worker.result.catch((error: Error) => transport.onerror?.(error)).finally(() => transport.onclose?.());
+  return { transport, where: "in a worker without permissions" };
+}
+
 /** Plays all scenes; returns the exit code: 0, or 1 when a step did not come out as it should. */
 export async function demoCommand(_options: { readonly trace: boolean }): Promise<number> {
   out(
     `${styled("bold", `${NAME} ${VERSION}`)}: a session against a simulated cluster. Nothing leaves this computer.\n`,
   );
-  const transport = new StdioClientTransport({
-    command: Deno.execPath(),
-    args: [
-      "run",
-      "--no-prompt",
-      "--quiet",
-      fileURLToPath(new URL("../../main.ts", import.meta.url)),
-      "serve",
-      "--demo",
-      "--trace",
-    ],
-    stderr: "pipe",
-    env: {},
-  });
   const trace = new Trace();
-  transport.stderr?.on("data", (chunk: unknown) => trace.add(String(chunk)));
+  const { transport, where } = canStartProcesses() ? inChild(trace) : inWorker(trace);
   const client = new Client({ name: `${NAME}-demo`, version: VERSION });
   await client.connect(transport);
   try {
     const { tools } = await client.listTools();
-    out(`The server runs as a child process and offers ${tools.length} tools over stdio.`);
+    out(`The server runs ${where} and offers ${tools.length} tools.`);
     const known = new Map<string, Readonly<Record<string, unknown>>>();
     let failed = 0;
     for (const scene of scenes) {

@@ -1,15 +1,8 @@
 /** `serve`: MCP on stdin and stdout, until stdin ends. */
-import process from "node:process";
-import { serve } from "../mcp/server.ts";
-import { openSession, type SessionOptions } from "./session.ts";
-import { clean, err } from "./terminal.ts";
+import { type SessionOptions, startJob } from "./confined.ts";
 
-export async function serveCommand(options: SessionOptions): Promise<void> {
-  const dispatch = await openSession(options);
-  // The client that started us is gone: nobody hears an answer, and PVE goes on with what was begun.
-  process.stdin.on("end", () => process.exit(0));
-  process.stdin.on("close", () => process.exit(0));
-  // A client that stops reading ends us, too.
-  process.stdout.on("error", () => process.exit(0));
-  serve(dispatch, (error) => err(clean(`Protocol: ${error.message}`)));
+/** Serves, and returns the exit code when the client is gone. */
+export async function serveCommand(options: SessionOptions): Promise<number> {
+  await startJob({ kind: "serve", over: "stdio" }, options).result;
+  return 0;
 }

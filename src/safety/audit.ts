@@ -42,6 +42,16 @@ export interface AuditLog {
   write(entry: AuditEntry): void | Promise<void>;
 }
 
+/** Characters that a terminal obeys or that hide others: JSON escapes only some of them. */
+const unshown = /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+
+/** An entry as one line of JSON, without its end; it may be shown on a terminal. */
+export function auditLine(entry: AuditEntry): string {
+  const { time, call, ...rest } = entry;
+  return JSON.stringify({ time, call, ...rest })
+    .replace(unshown, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
 /** The record of one call that has begun. */
 export interface OpenRecord {
   /** Never throws; returns what to tell the caller when the line could not be written. */

@@ -219,7 +219,7 @@ async function converse(args: readonly string[], permissions: readonly string[] 
 
 for (
   const [what, args, permissions] of [
-    ["serve --demo without any permission", ["serve", "--demo"], []],
+    ["serve --demo with nothing but its own files", ["serve", "--demo"], ["--allow-read"]],
     ["serve --demo --trace", ["serve", "--demo", "--trace"], undefined],
     ["serve without settings", [], undefined],
   ] as const

@@ -1,6 +1,7 @@
 /** A round through the tools against the real PVE that the environment names: it reads, and writes only when told to. */
 import assert from "node:assert/strict";
-import { openSession } from "../../src/cli/session.ts";
+import { readSettings } from "../../src/cli/settings.ts";
+import { openSession } from "../../src/confine/session.ts";
 import type { Dispatch } from "../../src/mcp/dispatch.ts";
 import { tools } from "../../src/tools/mod.ts";
 
@@ -23,7 +24,11 @@ function liveTest(
     // Connections stay open for the next request.
     sanitizeOps: false,
     sanitizeResources: false,
-    fn: async (t) => await fn(await openSession({ demo: false, envFile: undefined, trace: false }), t),
+    fn: async (t) => {
+      const settings = readSettings(undefined);
+      const { dispatch } = await openSession({ settings, trace: false, audit: undefined, log: () => {} });
+      await fn(dispatch, t);
+    },
   });
 }
 

@@ -1,0 +1,103 @@
+/** The worker's side: everything that touches PVE, with network to one host and port, and no other permission. */
+import process from "node:process";
+import { err } from "../cli/terminal.ts";
+import { settingsFrom } from "../config/sources.ts";
+import { UsageError } from "../errors.ts";
+import type { AuditLog } from "../safety/audit.ts";
+import { auditLine } from "../safety/audit.ts";
+import { faultsOf } from "../safety/names.ts";
+import { tools } from "../tools/mod.ts";
+import { type Assignment, type FromWorker, isToWorker } from "./messages.ts";
+import { callJob } from "./call_job.ts";
+import { serveMessages, serveStdin } from "./serve_job.ts";
+import { openSession } from "./session.ts";
+
+/** Deno has no types for a worker's globals beside those of a window. */
+declare const self: {
+  onmessage: ((event: MessageEvent<unknown>) => void) | null;
+  postMessage(message: FromWorker): void;
+};
+
+const cancelled = new AbortController();
+const writing = new Map<number, { resolve(): void; reject(error: Error): void }>();
+let answered: ((yes: boolean) => void) | undefined;
+let takeMcp: ((text: string) => void) | undefined;
+
+/** The audit log that the launcher keeps: a write waits until its line is on the disk. */
+const audit: AuditLog = {
+  write(entry) {
+    const id = writing.size === 0 ? 0 : Math.max(...writing.keys()) + 1;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    writing.set(id, { resolve, reject });
+    self.postMessage({ type: "audit", id, line: auditLine(entry) });
+    return promise;
+  },
+};
+
+function ask(text: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  answered = resolve;
+  self.postMessage({ type: "question", text });
+  return promise;
+}
+
+/** Runs the job and returns its result; undefined while it goes on serving. */
+async function run({ job, sources, trace }: Assignment): Promise<{ value: unknown } | undefined> {
+  const settings = sources === undefined ? undefined : settingsFrom(sources);
+  const record = settings?.auditFile === undefined ? undefined : audit;
+  const post = (line: string) => self.postMessage({ type: "log", line });
+  // While serving, lines go out at once: posted ones would be lost with a crash, and come after the answer they belong to.
+  const log = job.kind === "serve" && job.over === "stdio" ? err : post;
+  const { dispatch } = await openSession({ settings, trace, audit: record, log });
+  switch (job.kind) {
+    case "serve":
+      if (job.over === "messages") takeMcp = serveMessages(dispatch, (text) => self.postMessage({ type: "mcp", text }));
+      else serveStdin(dispatch, () => self.postMessage({ type: "eof" }));
+      return undefined;
+    case "call": {
+      const progress = (message: string, ratio?: number) => self.postMessage({ type: "progress", message, ratio });
+      return { value: await callJob(job, dispatch, { signal: cancelled.signal, progress, ask }) };
+    }
+  }
+}
+
+async function begin(assignment: Assignment): Promise<void> {
+  try {
+    const done = await run(assignment);
+    if (done !== undefined) self.postMessage({ type: "result", value: done.value });
+  } catch (error) {
+    if (error instanceof UsageError) {
+      self.postMessage({ type: "usage", message: error.message, remedy: error.remedy });
+    } else {
+      self.postMessage({
+        type: "fault",
+        message: error instanceof Error ? error.stack ?? error.message : String(error),
+      });
+    }
+  }
+}
+
+self.onmessage = ({ data }) => {
+  if (!isToWorker(data)) throw new Error("The launcher sent a message that the server does not know");
+  switch (data.type) {
+    case "assignment":
+      return void begin(data.assignment);
+    case "audited": {
+      const waiting = writing.get(data.id);
+      writing.delete(data.id);
+      return data.failure === undefined ? waiting?.resolve() : waiting?.reject(new Error(data.failure));
+    }
+    case "answer":
+      return answered?.(data.yes);
+    case "cancel":
+      return cancelled.abort();
+    case "mcp":
+      return takeMcp?.(data.text);
+  }
+};
+
+// The work of npm packages: they look for settings of their own, and a worker that may not read any would throw.
+Object.defineProperty(process, "env", { value: {} });
+const faults = faultsOf(tools);
+if (faults.length === 0) self.postMessage({ type: "ready" });
+else self.postMessage({ type: "fault", message: `The tools break a promise of this program: ${faults.join("; ")}` });
