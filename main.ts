@@ -22,6 +22,9 @@ async function main(): Promise<number | undefined> {
       return 0;
     case "demo":
       return await (await import("./src/cli/demo.ts")).demoCommand(command);
+    case "install":
+      (await import("./src/cli/install.ts")).installCommand(command);
+      return 0;
     case "simulate":
       await (await import("./src/cli/simulate.ts")).simulateCommand(command);
       return undefined;

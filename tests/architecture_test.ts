@@ -6,7 +6,7 @@ import { ROOT } from "./helpers/server.ts";
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   main: ["cli", "confine", "errors", "version"],
   confine: ["cli", "config", "errors", "mcp", "pve", "safety", "shape", "sim", "tools"],
-  cli: ["config", "confine", "errors", "mcp", "pve", "safety", "shape", "sim", "tool", "tools", "version"],
+  cli: ["config", "confine", "errors", "install", "mcp", "pve", "safety", "shape", "sim", "tool", "tools", "version"],
   mcp: ["tool", "safety", "shape", "pve", "config", "errors", "version"],
   tools: ["tool", "access", "pve", "safety", "shape", "errors"],
   access: ["tool", "pve"],
@@ -14,6 +14,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   safety: ["tool", "pve", "config", "errors"],
   pve: ["safety", "config", "errors"],
   sim: ["pve", "safety", "errors"],
+  install: ["config", "errors"],
   config: ["errors"],
   shape: [],
   errors: [],

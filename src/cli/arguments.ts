@@ -15,6 +15,22 @@ const flags = {
     help: "Read settings from FILE; the environment wins over it",
   },
   trace: { type: "boolean", usage: "--trace", help: "Log each request to PVE on stderr" },
+  client: { type: "string", usage: "--client NAME", help: "The client to install into; install --list names them" },
+  name: {
+    type: "string",
+    usage: "--name NAME",
+    help: "The name of the entry (default: proxmox); one for each cluster",
+  },
+  file: { type: "string", usage: "--file FILE", help: "The client's file, where it is not at its usual place" },
+  print: { type: "boolean", usage: "--print", help: "Print what belongs into the client's file, and write nothing" },
+  remove: { type: "boolean", usage: "--remove", help: "Take the entry out again" },
+  list: { type: "boolean", usage: "--list", help: "List the clients, their files, and where the entry is" },
+  force: { type: "boolean", usage: "--force", help: "Change an entry that differs; make a folder that is missing" },
+  "inline-secret": {
+    type: "boolean",
+    usage: "--inline-secret",
+    help: "Write the token's secret into the client's file, even where the client can refer to it",
+  },
 } as const;
 
 type Flag = keyof typeof flags;
@@ -39,6 +55,12 @@ const commands = [
     usage: "guarantee",
     flags: ["json"],
     help: "Show every request this program can send, what it refuses, and what it does not promise",
+  },
+  {
+    name: "install",
+    usage: "install [PROXMOX_…=value …]",
+    flags: ["client", "name", "file", "print", "remove", "list", "force", "inline-secret", "demo", "env-file"],
+    help: "Put this server into a client's configuration, or print what belongs there",
   },
   { name: "simulate", usage: "simulate", flags: ["port"], help: "Serve a simulated PVE over HTTPS for other clients" },
   { name: "help", usage: "help", flags: [], help: "Show this help; the default on a terminal" },
@@ -71,6 +93,21 @@ export type Command =
   | { readonly command: "guarantee"; readonly json: boolean }
   /** `port` is undefined where none was given. */
   | { readonly command: "simulate"; readonly port: number | undefined }
+  /** Undefined stands for what was not given. */
+  | {
+    readonly command: "install";
+    readonly client: string | undefined;
+    readonly name: string | undefined;
+    readonly file: string | undefined;
+    readonly print: boolean;
+    readonly remove: boolean;
+    readonly list: boolean;
+    readonly force: boolean;
+    readonly inlineSecret: boolean;
+    readonly demo: boolean;
+    readonly envFile: string | undefined;
+    readonly words: readonly string[];
+  }
   | { readonly command: "help" }
   | { readonly command: "version" };
 
@@ -94,7 +131,7 @@ export function parseArguments(args: readonly string[], stdinIsTerminal: boolean
     throw new UsageError(`--${name} does not go with ${command.name}.`, `It goes with: ${takers.join(", ")}.`);
   }
   const rest = words.slice(1);
-  if (command.name !== "call" && rest.length > 0) {
+  if (command.name !== "call" && command.name !== "install" && rest.length > 0) {
     throw new UsageError(`${command.name} takes no argument, and ${JSON.stringify(rest[0])} was given.`, seeHelp);
   }
   const [demo, json, trace, envFile] = [
@@ -114,6 +151,21 @@ export function parseArguments(args: readonly string[], stdinIsTerminal: boolean
       return { command: "tools", json };
     case "guarantee":
       return { command: "guarantee", json };
+    case "install":
+      return {
+        command: "install",
+        client: given.get("client"),
+        name: given.get("name"),
+        file: given.get("file"),
+        print: given.has("print"),
+        remove: given.has("remove"),
+        list: given.has("list"),
+        force: given.has("force"),
+        inlineSecret: given.has("inline-secret"),
+        demo,
+        envFile,
+        words: rest,
+      };
     case "simulate":
       return { command: "simulate", port: parsePortFlag(given.get("port")) };
     case "help":

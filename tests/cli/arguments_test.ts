@@ -36,6 +36,20 @@ Deno.test("parseArguments reads each command with its flags", () => {
     envFile: undefined,
     trace: false,
   });
+  assert.deepEqual(parse("install --client cursor --name=lab --force PROXMOX_HOST=pve.lan"), {
+    command: "install",
+    client: "cursor",
+    name: "lab",
+    file: undefined,
+    print: false,
+    remove: false,
+    list: false,
+    force: true,
+    inlineSecret: false,
+    demo: false,
+    envFile: undefined,
+    words: ["PROXMOX_HOST=pve.lan"],
+  });
   for (const line of ["help", "--help", "-h", "call x --help"]) assert.deepEqual(parse(line), { command: "help" });
   assert.deepEqual(parse("--version"), { command: "version" });
 });
