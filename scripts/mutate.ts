@@ -4,28 +4,32 @@
  *   deno task mutate                       all mutants
  *   MUTANTS=200 deno task mutate           a sample, drawn with MUTANTS_SEED (the day by default)
  *   deno task mutate gate.ts rules.ts      the mutants of some files
+ *   MUTANTS_OUT=list.json deno task mutate what became of each, too
  *
- * Mutants are written into copies of the tree in a temporary folder, never here. A mutant that survives has to stand, with
- * a reason, in scripts/mutation/survivors.json; otherwise the run fails.
+ * Mutants are written into a copy of the tree in a temporary folder, never here; scripts/mutation/trials.ts tries them. A
+ * mutant that survives has to stand, with a reason, in scripts/mutation/survivors.json; otherwise the run fails.
  */
 import process from "node:process";
 import { out } from "../src/cli/terminal.ts";
 import { type Mutant, mutantsOf } from "./mutation/mutants.ts";
+import { makeCache, tryBatch, type Verdict } from "./mutation/processes.ts";
 
-const FILES = ["catalogue", "rules", "values", "gate", "checks", "headroom", "policy", "names"].map((name) =>
-  `src/safety/${name}.ts`
-);
+const NAMES = ["catalogue", "rules", "values", "gate", "checks", "headroom", "policy", "names", "audit", "redact"];
+const FILES = NAMES.map((name) => `src/safety/${name}.ts`);
 const COPIED = ["src", "scripts", "tests", "docs", "main.ts", "deno.json", "deno.lock", "README.md", ".env.example"];
 const SURVIVORS = "scripts/mutation/survivors.json";
 const WORKERS = 2;
-const TIMEOUT = 20_000;
+/** Mutants a process: to start one and to try the unchanged tree in it takes as long as some thirty of them. */
+const BATCH = 60;
 
-/** Each loads as one module. The first holds what loads fast and kills most; only its survivors meet the second. */
-const RUNNERS = ["tests/mutation_fast.ts", "tests/mutation_rest.ts"] as const;
-const TESTED = ["tests/safety", "tests/tools/declarations_test.ts"];
-const FAST = /\/(?:rules|values|checks|headroom|names)_test\.ts$/;
-
-type Verdict = "killed" | "unloadable" | "timeout" | "survived";
+/** The test of the changed file comes first; then these, the fastest first. */
+const TESTED = [
+  ...["rules", "names", "redact", "audit", "headroom", "policy", "refused", "checks", "catalogue", "values"]
+    .map((name) => `tests/safety/${name}_test.ts`),
+  "tests/tools/declarations_test.ts",
+  "tests/guarantee/leaks_test.ts",
+  "tests/safety/gate_test.ts",
+];
 
 interface Survivor {
   readonly file: string;
@@ -33,6 +37,13 @@ interface Survivor {
   readonly before: string;
   readonly after: string;
   readonly reason: string;
+}
+
+interface Judged {
+  readonly mutant: Mutant;
+  readonly verdict: Verdict;
+  /** What failed. */
+  readonly by: string;
 }
 
 async function copyTree(from: string, to: string): Promise<void> {
@@ -43,52 +54,9 @@ async function copyTree(from: string, to: string): Promise<void> {
   } else if (info.isFile) await Deno.copyFile(from, to);
 }
 
-async function testFiles(root: string): Promise<string[]> {
-  const files: string[] = [];
-  for (const path of TESTED) {
-    if (path.endsWith(".ts")) files.push(path);
-    else {for await (const { name } of Deno.readDir(`${root}/${path}`)) {
-        if (name.endsWith("_test.ts")) files.push(`${path}/${name}`);
-      }}
-  }
-  return files.toSorted();
-}
-
-async function makeCopy(root: string): Promise<void> {
-  for (const path of COPIED) await copyTree(path, `${root}/${path}`);
-  const files = await testFiles(root);
-  const [fast, rest] = RUNNERS;
-  const load = (wanted: readonly string[]) =>
-    wanted.map((file) => `import "./${file.replace("tests/", "")}";\n`).join("");
-  await Deno.writeTextFile(`${root}/${fast}`, load(files.filter((file) => FAST.test(file))));
-  await Deno.writeTextFile(`${root}/${rest}`, load(files.filter((file) => !FAST.test(file))));
-}
-
-async function run(root: string): Promise<{ verdict: Verdict; text: string }> {
-  const fast = await runOne(root, RUNNERS[0]);
-  return fast.verdict === "survived" ? await runOne(root, RUNNERS[1]) : fast;
-}
-
-async function runOne(root: string, runner: string): Promise<{ verdict: Verdict; text: string }> {
-  const stop = new AbortController();
-  const timer = setTimeout(() => stop.abort(), TIMEOUT);
-  try {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["test", "--no-check", "--no-prompt", "--frozen", "--fail-fast", "--quiet", "-A", runner],
-      cwd: root,
-      env: { NO_COLOR: "1", MUTATION: "1" },
-      stdout: "piped",
-      stderr: "piped",
-      signal: stop.signal,
-    });
-    const { success, stdout, stderr } = await child.output();
-    const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-    if (stop.signal.aborted) return { verdict: "timeout", text };
-    if (success) return { verdict: "survived", text };
-    return { verdict: /\d+ passed/.test(text) && !text.includes("(uncaught error)") ? "killed" : "unloadable", text };
-  } finally {
-    clearTimeout(timer);
-  }
+function testsFor(file: string): string[] {
+  const own = file.replace("src/", "tests/").replace(".ts", "_test.ts");
+  return [own, ...TESTED.filter((test) => test !== own)];
 }
 
 function survivors(): Survivor[] {
@@ -101,6 +69,12 @@ function survivors(): Survivor[] {
     if (reason === "") throw new Error(`${SURVIVORS}: a survivor of ${file} has no reason`);
     return { file, in: line, before, after, reason };
   });
+}
+
+function isKnown(known: readonly Survivor[], mutant: Mutant): boolean {
+  return known.some((one) =>
+    one.file === mutant.file && one.in === mutant.in && one.before === mutant.before && one.after === mutant.after
+  );
 }
 
 /** Random numbers that a seed repeats (mulberry32). */
@@ -124,78 +98,120 @@ function sample(mutants: readonly Mutant[]): readonly Mutant[] {
     .map(({ mutant }) => mutant);
 }
 
-const describe = ({ file, line, before, after }: Mutant) =>
-  `${file}:${line}  ${JSON.stringify(before.slice(0, 160))} → ${JSON.stringify(after.slice(0, 160))}`;
+function batchesOf(mutants: readonly Mutant[]): Mutant[][] {
+  const batches: Mutant[][] = [];
+  for (const ofFile of Map.groupBy(mutants, ({ file }) => file).values()) {
+    for (let at = 0; at < ofFile.length; at += BATCH) batches.push(ofFile.slice(at, at + BATCH));
+  }
+  return batches;
+}
+
+/** Where a mutant is and what it changes: long texts are cut to the place in which they differ. */
+function describe({ file, line, before, after }: Mutant): string {
+  let start = 0;
+  while (start < before.length && before[start] === after[start]) start++;
+  const from = Math.max(0, start - 40);
+  const [was, is] = [before, after].map((text) =>
+    `${from > 0 ? "…" : ""}${text.slice(from, start + 40)}${text.length > start + 40 ? "…" : ""}`
+  );
+  return `${file}:${line}  ${JSON.stringify(was)} → ${JSON.stringify(is)}`;
+}
+
+/** Tries a batch; what it does not settle comes back, in smaller batches. */
+async function settle(
+  base: string,
+  name: string,
+  mutants: readonly Mutant[],
+  sources: ReadonlyMap<string, string>,
+  limit: number,
+): Promise<{ judged: Judged[]; again: Mutant[][] }> {
+  const changed = mutants.map((mutant) => {
+    const source = sources.get(mutant.file) ?? "";
+    return { file: mutant.file, text: source.slice(0, mutant.start) + mutant.after + source.slice(mutant.end) };
+  });
+  const batch = { tests: testsFor(mutants[0]?.file ?? ""), mutants: changed };
+  const { trials, broken, spoilt } = await tryBatch(base, name, batch, limit);
+  const last = mutants[trials.size];
+  if (broken !== undefined && last !== undefined) {
+    // The others have not been followed by the unchanged tree, which alone shows that nothing had spoilt the process.
+    const others = [mutants.slice(0, trials.size), mutants.slice(trials.size + 1)];
+    return {
+      judged: [{ mutant: last, verdict: broken, by: "its process did not end by itself" }],
+      again: others.filter((some) => some.length > 0),
+    };
+  }
+  if ((spoilt !== undefined || broken !== undefined) && mutants.length > 1) {
+    return { judged: [], again: mutants.map((mutant) => [mutant]) };
+  }
+  const judged = mutants.flatMap((mutant, index) => {
+    const trial = trials.get(index);
+    return trial === undefined ? [] : [{ mutant, verdict: trial.verdict, by: trial.by }];
+  });
+  return { judged, again: [] };
+}
+
+function report(judged: readonly Judged[], known: readonly Survivor[], files: readonly string[]): number {
+  const alive = judged.filter(({ verdict }) => verdict === "survived").map(({ mutant }) => mutant);
+  const unexplained = alive.filter((mutant) => !isKnown(known, mutant));
+  for (const file of files) {
+    const count = (verdict: Verdict) =>
+      judged.filter((one) => one.mutant.file === file && one.verdict === verdict).length;
+    const without = unexplained.filter((mutant) => mutant.file === file).length;
+    out(
+      `${file}: ${judged.filter(({ mutant }) => mutant.file === file).length} mutants, ${count("killed")} killed, ` +
+        `${count("unloadable")} kept from loading, ${count("timeout")} timed out, ` +
+        `${count("survived") - without} survived with a reason, ${without} without`,
+    );
+  }
+  out(`${judged.length} mutants, ${alive.length} survived, ${unexplained.length} of them without a written reason`);
+  if (Deno.env.get("MUTANTS") === undefined) {
+    const stale = known.filter((one) => files.includes(one.file) && !alive.some((mutant) => isKnown([one], mutant)));
+    for (const one of stale) out(`no longer survives  ${one.file}  ${one.before} → ${one.after}`);
+  }
+  return unexplained.length === 0 ? 0 : 1;
+}
 
 async function main(): Promise<number> {
   const chosen = Deno.args.filter((arg) => arg.endsWith(".ts"));
-  const base = await Deno.makeTempDir({ prefix: "mutants-" });
+  const files = FILES.filter((file) => chosen.length === 0 || chosen.some((name) => file.endsWith(`/${name}`)));
+  const started = performance.now();
+  const base = await Deno.realPath(await Deno.makeTempDir({ prefix: "mutants-" }));
   try {
-    const roots = Array.from({ length: WORKERS }, (_, index) => `${base}/${index}`);
-    for (const root of roots) await makeCopy(root);
-    const first = roots[0] ?? base;
-    const started = performance.now();
-    const whole = await run(first);
-    if (whole.verdict !== "survived") {
-      out(`The tests fail without a mutant:\n${whole.text}`);
+    for (const path of COPIED) await copyTree(path, `${base}/${path}`);
+    await makeCache(base);
+    const whole = await tryBatch(base, "none", { tests: TESTED, mutants: [] }, 120_000);
+    if (whole.broken !== undefined || whole.spoilt !== undefined) {
+      out(`The tests fail without a mutant: ${whole.spoilt ?? whole.stderr}`);
       return 1;
     }
-    out(`The tests take ${Math.round(performance.now() - started)} ms`);
-    const files = FILES.filter((file) => chosen.length === 0 || chosen.some((name) => file.endsWith(name)));
-    const sources = new Map(files.map((file) => [file, Deno.readTextFileSync(`${first}/${file}`)]));
+    const once = performance.now() - started;
+    const limit = Math.max(10_000, 4 * once);
+    const sources = new Map(files.map((file) => [file, Deno.readTextFileSync(`${base}/${file}`)]));
     const mutants = sample([...sources].flatMap(([file, source]) => mutantsOf(file, source)));
     const known = survivors();
-    const counts = new Map<string, Record<Verdict, number>>();
-    const alive: Mutant[] = [];
-    const queue = [...mutants].reverse();
-    await Promise.all(roots.map(async (root) => {
-      for (let mutant = queue.pop(); mutant !== undefined; mutant = queue.pop()) {
-        const source = sources.get(mutant.file) ?? "";
-        await Deno.writeTextFile(
-          `${root}/${mutant.file}`,
-          source.slice(0, mutant.start) + mutant.after + source.slice(mutant.end),
-        );
-        const { verdict } = await run(root);
-        const count = counts.get(mutant.file) ?? { killed: 0, unloadable: 0, timeout: 0, survived: 0 };
-        count[verdict]++;
-        counts.set(mutant.file, count);
-        if (verdict === "survived") {
-          alive.push(mutant);
-          if (!isKnown(known, mutant)) out(`survived  ${describe(mutant)}`);
+    const judged: Judged[] = [];
+    const queue = batchesOf(mutants);
+    let number = 0;
+    await Promise.all(Array.from({ length: WORKERS }, async () => {
+      for (let batch = queue.shift(); batch !== undefined; batch = queue.shift()) {
+        const result = await settle(base, String(number++), batch, sources, limit);
+        judged.push(...result.judged);
+        queue.push(...result.again);
+        for (const { mutant, verdict } of result.judged) {
+          if (verdict === "survived" && !isKnown(known, mutant)) out(`survived  ${describe(mutant)}`);
         }
-        if (queue[queue.length - 1]?.file !== mutant.file) await Deno.writeTextFile(`${root}/${mutant.file}`, source);
       }
     }));
-    for (const [file, { killed, unloadable, timeout, survived }] of counts) {
-      out(`${file}: ${killed} killed, ${unloadable} kept from loading, ${timeout} timed out, ${survived} survived`);
-    }
-    const unexplained = alive.filter((mutant) => !isKnown(known, mutant));
-    out(`${mutants.length} mutants, ${alive.length} survived, ${unexplained.length} of them without a written reason`);
-    if (mutants.length > 0 && Deno.env.get("MUTANTS") === undefined) {
-      const stale = known.filter((one) => files.includes(one.file) && !alive.some((mutant) => isKnown([one], mutant)));
-      for (const one of stale) out(`no longer survives  ${one.file}  ${one.before} → ${one.after}`);
-    }
+    const code = report(judged, known, files);
+    out(`${Math.round((performance.now() - started) / 1000)} s`);
     const list = Deno.env.get("MUTANTS_OUT");
-    if (list !== undefined) {
-      await Deno.writeTextFile(
-        list,
-        JSON.stringify(
-          unexplained.map(({ start: _start, end: _end, ...rest }) => rest),
-          undefined,
-          1,
-        ),
-      );
-    }
-    return unexplained.length === 0 ? 0 : 1;
+    if (list !== undefined) await Deno.writeTextFile(list, JSON.stringify(judged, undefined, 1));
+    if (judged.length === mutants.length) return code;
+    out(`${mutants.length - judged.length} mutants were not tried`);
+    return 1;
   } finally {
     await Deno.remove(base, { recursive: true });
   }
-}
-
-function isKnown(known: readonly Survivor[], mutant: Mutant): boolean {
-  return known.some((one) =>
-    one.file === mutant.file && one.in === mutant.in && one.before === mutant.before && one.after === mutant.after
-  );
 }
 
 process.exit(await main());

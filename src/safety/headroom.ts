@@ -33,10 +33,10 @@ function copied(config: Given, target: unknown): Map<string, number> {
   const needs = new Map<string, number>();
   for (const [name, value] of Object.entries(config)) {
     const text = String(value);
-    if (!SIZED_SLOT.test(name) || /(?:^|,)media=cdrom(?:,|$)/.test(text)) continue;
-    const [, digits, unit = ""] = /(?:^|,)size=(\d+(?:\.\d+)?)([KMGT]?)(?:,|$)/.exec(text) ?? [];
+    if (!SIZED_SLOT.test(name) || /,media=cdrom(?:,|$)/.test(text)) continue;
+    const [, digits, unit = ""] = /,size=(\d+(?:\.\d+)?)([KMGT]?)(?:,|$)/.exec(text) ?? [];
     if (digits === undefined) continue;
-    add(needs, target ?? text.split(":", 1)[0], Number(digits) * 1024 ** UNITS.indexOf(unit));
+    add(needs, target ?? text.split(":")[0], Number(digits) * 1024 ** UNITS.indexOf(unit));
   }
   return needs;
 }

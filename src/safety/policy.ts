@@ -111,9 +111,8 @@ export function needsFacts(tool: Pick<Tool, "name" | "tier">, settings: PolicySe
   return (settings.protected?.tags.length ?? 0) > 0 || mayWake || asks(tool, settings, undefined);
 }
 
-/** Starting a hibernated VM uses up its saved memory: that is disruptive, too. */
+/** Whether a person is asked before a tool writes. Starting a hibernated VM uses up its saved memory: that disrupts, too. */
 function asks(tool: Pick<Tool, "name" | "tier">, settings: PolicySettings, guest: GuestFacts | undefined): boolean {
-  if (tool.tier === "read") return false;
   if (settings.confirm === "writes") return true;
   return settings.confirm === "disruptive" && (!onlyAdds(tool) || guest?.lock === "suspended");
 }

@@ -7,7 +7,7 @@ export const HIDDEN = "(not shown)";
 const ALREADY_HIDDEN = /^\([a-z, ]*not shown\)$/;
 
 /** Names of arguments and settings whose values are secrets. */
-const SECRET_NAME = /pass(?:word|phrase|wd)|secret|token|private|^cipassword$/i;
+const SECRET_NAME = /pass(?:word|phrase|wd)|secret|token|private/i;
 
 /** Names of arguments that hold public keys, where a private one may end up by mistake. */
 const KEY_NAME = /^(?:sshkeys|ssh[-_]public[-_]keys)$/;
@@ -25,7 +25,7 @@ export type Redact = (text: string) => string;
 
 /** Whether every line that holds something is a public key or a comment. */
 function onlyPublicKeys(value: string): boolean {
-  return value.split(/\r?\n/).every((line) => line.trim() === "" || PUBLIC_KEY.test(line.trim()));
+  return value.split("\n").every((line) => line.trim() === "" || PUBLIC_KEY.test(line.trim()));
 }
 
 function isSecret(name: string, value: string): boolean {
@@ -46,7 +46,7 @@ export function secretsIn(value: unknown, name = ""): string[] {
 export function redactor(secrets: readonly string[]): Redact {
   const forms = new Set<string>();
   for (const secret of secrets) {
-    for (const part of [secret, ...secret.split(/\r?\n/), secret.slice(0, 80)]) {
+    for (const part of [secret, ...secret.split("\n"), secret.slice(0, 80)]) {
       const trimmed = part.trim();
       if (trimmed.length < SHORTEST) continue;
       const escaped = JSON.stringify(trimmed).slice(1, -1);

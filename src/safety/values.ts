@@ -33,7 +33,7 @@ export const poolName = matching(/[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+){0,2}/, "a
 export const aclPath = matching(/\/|(?:\/[A-Za-z0-9._-]+){1,8}/, "a path of the access list, as in /vms/100");
 export const digest = matching(/[0-9a-f]{40}/, "the digest that a read of the configuration gave");
 export const userName = matching(/[a-z_][a-z0-9_-]{0,31}/, "a user's name");
-export const timezone = matching(/host|[A-Za-z]+(?:\/[A-Za-z0-9_+-]+){0,2}/, "a time zone, as in Europe/Vienna");
+export const timezone = matching(/[A-Za-z]+(?:\/[A-Za-z0-9_+-]+){0,2}/, "a time zone, as in Europe/Vienna");
 /** What a storage holds. */
 export const contentType = oneOf("images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import");
 export const configId = matching(

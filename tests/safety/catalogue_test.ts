@@ -101,6 +101,22 @@ Deno.test("the parameters of reads take exactly what PVE knows", () => {
   for (const start of [-1, 10_000_001]) assert.throws(() => admit(LOG, { ...log, start }), Refusal);
   for (const limit of [1, 1000]) assert.equal(admit(LOG, { ...log, limit }).query, `limit=${limit}`);
   for (const limit of [0, 1001]) assert.throws(() => admit(LOG, { ...log, limit }), Refusal);
+  const TASKS = "GET /nodes/{node}/tasks";
+  const parts: Record<string, readonly (readonly unknown[])[]> = {
+    source: [["archive", "active", "all"], ["", "none"]],
+    limit: [[1, 1000], [0, 1001]],
+    since: [[0, 99_999_999_999], [-1, 100_000_000_000]],
+    vmid: [[100], [99]],
+    typefilter: [["qmstart"], [""]],
+    statusfilter: [["error,unknown"], [""]],
+  };
+  for (const [name, [taken = [], refused = []]] of Object.entries(parts)) {
+    for (const value of taken) {
+      const { query } = admit(TASKS, { node: "pve1", [name]: value });
+      assert.deepEqual([...new URLSearchParams(query)], [[name, String(value)]]);
+    }
+    for (const value of refused) assert.throws(() => admit(TASKS, { node: "pve1", [name]: value }), Refusal);
+  }
   for (const type of ["vm", "storage", "node", "sdn"]) {
     assert.equal(admit("GET /cluster/resources", { type }).query, `type=${type}`);
   }

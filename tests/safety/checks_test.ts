@@ -81,6 +81,19 @@ const guest = { node: "pve1", vmid: 100 };
 const digest = "8115a483bbeccc35e4a864025d3327d07a9a2b16";
 const volume = (key: string) => `local-lvm:vm-100-${key}`;
 
+/** Volumes that look like a drive with an ISO image, or with nothing in it. */
+const NO_PLAIN_DRIVES = [
+  "none",
+  "none,size=8G",
+  "local:iso/a.iso,size=4M",
+  "none:vm-100-disk-0,media=cdrom",
+  "local:vm-100-none,media=cdrom",
+  ":iso/a.iso,media=cdrom",
+  "local:iso/,media=cdrom",
+  "local:100:iso/a.iso,media=cdrom",
+  "local/100:iso/a.iso,media=cdrom",
+];
+
 for (const kind of ["qemu", "lxc"] as const) {
   const { start, config, check: configCheck, disks, others, free } = kinds[kind];
   const pendingPath = `/nodes/pve1/${kind}/100/pending`;
@@ -108,6 +121,13 @@ for (const kind of ["qemu", "lxc"] as const) {
         { key, value: "local:vm-100-cloudinit,media=cdrom", pending: "none,media=cdrom" },
         { key, value: "local:100/vm-100-xmedia=cdrom", delete: 1 },
         { key, value: "local:100/a,media=cdromx", delete: 1 },
+        ...NO_PLAIN_DRIVES.flatMap((
+          drive,
+        ) => [{ key, value: drive, delete: 1 }, { key, value: drive, pending: value }]),
+        { key, value: `${volume(key)},mp=/volume=a`, pending: "local-lvm:vm-100-disk-9,mp=/volume=a" },
+        { key, value, pending: "mp=/srv,volume=local-lvm:vm-100-disk-9" },
+        // What names no volume is taken for another one.
+        { key, value: "size=8G", pending: "size=9G" },
         { key, delete: 1 },
       ];
       for (const row of losses) {
@@ -132,6 +152,12 @@ for (const kind of ["qemu", "lxc"] as const) {
         { key, value: "none,media=cdrom", delete: 1 },
         { key, value: "local:iso/a.iso,media=cdrom,size=4M", pending: "local:iso/b.iso,media=cdrom" },
         { key, value: "media=cdrom,file=none", delete: 1 },
+        { key, value: "cdrom,media=cdrom", delete: 1 },
+        { key, value: "a:iso/b,media=cdrom", delete: 1 },
+        // PVE keeps a container's pending mount points as they were typed.
+        { key, value: `${volume(key)},size=8G`, pending: `mp=/srv,${volume(key)}` },
+        { key, value: `${volume(key)},size=8G`, pending: `mp=/srv,volume=${volume(key)}` },
+        { key, value: `${volume(key)},size=8G`, pending: `size=8G,file=${volume(key)}` },
       ]),
       ...others.flatMap((key) => [{ key, value: "a", delete: 1 }, { key, value: "a", pending: "b" }]),
     ];
@@ -302,6 +328,23 @@ Deno.test("findLeftovers() looks at every storage once, and at those only that c
     ["pve2", "nfs", "nfs:pve2"],
   ]);
   assert.equal(asked.length, 5);
+});
+
+Deno.test("a storage for backups that cannot be read stops a new guest, unless its node is off", async () => {
+  const answers = (content: string, ...nodes: readonly unknown[]) => ({
+    [VMS]: [],
+    [STORAGES]: [storage({ node: "pve2", status: "unknown", content })],
+    [NODES]: nodes.map((node) => ({ type: "node", id: "node/pve2", ...Object(node) })),
+  });
+  const given = { node: "pve1", vmid: 300 };
+  for (
+    const nodes of [[], [{ node: "pve2", status: "online" }], [{ node: "pve2" }], [{ node: "pve1", status: "offline" }]]
+  ) {
+    const why = /storage local of pve2 cannot be read now.*number 300.*bring the storage back/;
+    await refuses("free-vmid", CREATE, given, answers("images,backup", ...nodes), why);
+    await check("free-vmid", CREATE, given, answers("images", ...nodes));
+  }
+  await check("free-vmid", CREATE, given, answers("images,backup", { node: "pve2", status: "offline" }));
 });
 
 Deno.test("a cancelled call cancels what its check asks", async () => {

@@ -334,6 +334,9 @@ Deno.test("admit() takes no value but text, numbers and booleans", () => {
     () => admit(VM_CONFIG, { ...vm, digest, description: { toString: () => "x" } }),
     /must be text, a number or a boolean/,
   );
+  for (const [value, kind] of [[null, "null"], [["1"], "a list"], [{ a: 1 }, "object"], [5n, "bigint"]] as const) {
+    assert.throws(() => admit(VM_CONFIG, { ...vm, digest, memory: value }), new RegExp(`Refused memory="${kind}":`));
+  }
 });
 
 Deno.test("admit() leaves out what is undefined, and names what has to be there", () => {

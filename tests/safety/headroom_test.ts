@@ -78,11 +78,24 @@ Deno.test("what takes no space is not asked about", async () => {
       { xscsi0: "a:8" },
       { scsi0x: "a:8" },
       { rootfs0: "a:8" },
+      { scsi: "a:8" },
+      // The gate refuses these in any case.
+      { scsi0: "ssd=1,a:8" },
+      { scsi0: ":8" },
+      { scsi0: "a:b:8" },
+      { scsi0: "a:.5" },
+      { scsi0: "a:5." },
+      { scsi0: "a:1.5.5" },
     ]
   ) {
     assert.deepEqual(await check(CREATE_VM, given, { a: 0 }), [], JSON.stringify(given));
   }
   assert.deepEqual(await check(CREATE_CONTAINER, { rootfs: "a:8x" }, { a: 0 }), []);
+});
+
+Deno.test("what makes a clone smaller, or puts it elsewhere, does not count for other calls", async () => {
+  await needs(8 * GIB, CREATE_VM, { scsi0: "a:8", full: false });
+  assert.deepEqual(await check(CREATE_VM, { scsi0: "a:8", target: "pve2" }, {}), ["/nodes/pve1/storage"]);
 });
 
 Deno.test("a storage whose free space is not told is left to PVE", async () => {
@@ -114,12 +127,16 @@ Deno.test("a full clone takes what its source has", async () => {
       memory: 512,
       ide0: "a:x,size=1G",
       ide2: "a:iso/x.iso,media=cdrom,size=5G",
+      ide3: "a:iso/x.iso,size=5G,media=cdrom",
       mp0: "a:y",
       scsi12: "a:z,size=8G",
       unused0: "a:u,size=3G",
     });
     for (const full of [false, 0, "0"]) assert.deepEqual(await check(call, { ...given, full }, { a: 0 }), []);
     await needs(8 * GIB, call, { ...given, full: true }, { [slot]: "a:x,size=8G" });
+    for (const size of [".5G", "5.G", "1.5.5G", "5GG", "5X", "", "G"]) {
+      await check(call, given, { a: 0 }, { [slot]: `a:x,size=${size}` });
+    }
     const kind = call.includes("lxc") ? "lxc" : "qemu";
     const config = { [slot]: "a:x,size=8G" };
     assert.deepEqual(await check(call, { ...given, target: "pve2" }, {}, config), [

@@ -187,7 +187,7 @@ Deno.test("a guest that is not visible counts as protected where tags protect", 
 
 Deno.test("no call gives a protected tag, however it is written", () => {
   const settings = { readOnly: false, protected: { vmids: [], tags: ["prod"] } };
-  for (const tags of ["prod", "PROD", "web;prod", "web, prod", "web prod", ";prod;"]) {
+  for (const tags of ["prod", "PROD", "web;prod", "web,prod", "web, prod", "web prod", ";prod;"]) {
     assert.match(refusal("set_vm_config", { vmid: 100, config: { tags } }, settings, guestOf(100, [])), /tag prod/);
     assert.match(refusal("create_container", { tags }, settings), /tag prod/);
     const write = policy.writeIn("POST /nodes/{node}/qemu", { vmid: 100, tags });
@@ -198,6 +198,11 @@ Deno.test("no call gives a protected tag, however it is written", () => {
       decide("set_vm_config", { vmid: 100, config: { tags } }, settings, guestOf(100, ["web"])).verdict,
       "allow",
     );
+  }
+  // Where none is given, none is protected, whatever it is called.
+  for (const name of ["x", "undefined"]) {
+    const one = { readOnly: false, protected: { vmids: [], tags: [name] } };
+    assert.equal(decide("create_container", {}, one).verdict, "allow");
   }
 });
 
@@ -246,7 +251,13 @@ Deno.test("a new guest goes into the pool of the settings and into no other", ()
       /has to be put into the pool/,
     );
   }
-  assert.deepEqual(policy.withPool(creating[0] ?? assert.fail(), {}, { readOnly: false }), {});
+  for (const tool of creating) {
+    assert.deepEqual(policy.withPool(tool, {}, { readOnly: false }), {});
+    // Without the setting a call may name any pool.
+    for (const pool of ["prod", undefined]) {
+      assert.equal(policy.decide(tool, { pool }, { readOnly: false }, undefined).verdict, "allow");
+    }
+  }
 });
 
 Deno.test("disruptive asks before what interrupts or changes, writes before every write", () => {

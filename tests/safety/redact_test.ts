@@ -19,7 +19,18 @@ Deno.test("secretsIn finds the values of secret arguments at every depth, and no
   for (const name of ["password", "cipassword", "passphrase", "passwd", "token_value", "secret", "PRIVATE_KEY"]) {
     assert.deepEqual(secretsIn({ [name]: "x" }), ["x"], name);
   }
-  assert.deepEqual(secretsIn({ config: null, list: [1, "x"], password: true }), []);
+  assert.deepEqual(secretsIn({ config: null, list: [1, "x"], password: true, none: undefined }), []);
+  assert.deepEqual(secretsIn({ token: { id: "a", more: { value: "b" } } }), ["a", "b"]);
+  for (const value of ["text", 5, undefined, null]) assert.deepEqual(secretsIn(value), []);
+});
+
+Deno.test("what a tool has left out already is no secret, and nothing else passes for it", () => {
+  assert.equal(HIDDEN, "(not shown)");
+  for (const said of [HIDDEN, "(set, not shown)"]) assert.deepEqual(secretsIn({ password: said }), []);
+  for (const secret of ["a(not shown)", "(not shown)a", "(9 not shown)", "(A not shown)", "not shown", "()"]) {
+    assert.deepEqual(secretsIn({ password: secret }), [secret]);
+    assert.deepEqual(redacted({ password: secret }, (text) => text), { password: HIDDEN });
+  }
 });
 
 Deno.test("what stands among public keys and is none is a secret", () => {
@@ -28,7 +39,46 @@ Deno.test("what stands among public keys and is none is a secret", () => {
     assert.deepEqual(secretsIn({ [name]: "b3BlbnNzaC1rZXk" }), ["b3BlbnNzaC1rZXk"]);
     assert.deepEqual(secretsIn({ [name]: `${PUBLIC}\r\n${PUBLIC}` }), []);
   }
-  assert.deepEqual(secretsIn({ description: "b3BlbnNzaC1rZXk" }), []);
+  for (const name of ["description", "xsshkeys", "sshkeysx", "ssh.public_keys", "ssh_public.keys"]) {
+    assert.deepEqual(secretsIn({ [name]: "b3BlbnNzaC1rZXk" }), []);
+  }
+  assert.deepEqual(secretsIn({ sshkeys: [PUBLIC, PRIVATE] }), [PRIVATE]);
+});
+
+Deno.test("a line is a public key if it names its kind and holds base64, and a comment at most", () => {
+  const keys = [
+    "#",
+    "# mine!",
+    "ssh-rsa AAAAB3+/9z==",
+    "ssh-rsa A",
+    "ssh-x A",
+    "ssh-ed-25519 A me@pve.lan (old) #1",
+    "ecdsa-sha2-nistp256 AAAA me",
+    "ecdsa-sha2-n A",
+    "ecdsa-sha2-a-1 A",
+    "sk-ssh-ed25519@openssh.com AAAA",
+    "sk-ecdsa-sha2-nistp256@openssh.com AAAA me",
+    "sk-a A",
+    "  ssh-rsa A  ",
+  ];
+  for (const key of keys) assert.deepEqual(secretsIn({ sshkeys: `${PUBLIC}\n${key}\r\n\r\n` }), [], key);
+  const others = [
+    "ssh- A",
+    "ssh-RSA A",
+    "ssh-! A",
+    "xssh-rsa A",
+    "ssh-rsa",
+    "ssh-rsa  A",
+    "ssh-rsa A!",
+    "ssh-rsa !",
+    "ecdsa-sha2- A",
+    "ecdsa-sha2-! A",
+    "sk- A",
+    "sk-! A",
+    "pgp A",
+    "x # mine",
+  ];
+  for (const other of others) assert.equal(secretsIn({ sshkeys: `${PUBLIC}\n${other}\n` }).length, 1, other);
 });
 
 Deno.test("a redactor takes a secret out of any text, also as JSON, URL-encoded, cut, or line by line", () => {
@@ -39,6 +89,8 @@ Deno.test("a redactor takes a secret out of any text, also as JSON, URL-encoded,
   assert.equal(redact(`x=${encodeURIComponent(secret)}&y`), `x=${HIDDEN}&y`);
   assert.equal(redact(`Refused x=${JSON.stringify(secret.slice(0, 80))}…`), `Refused x="${HIDDEN}"…`);
   assert.equal(redact("the second line of it."), `the ${HIDDEN}.`);
+  const lines = "ab\n".repeat(40);
+  assert.equal(redactor([lines])(`x ${lines.trim()} y`), `x ${HIDDEN} y`);
 });
 
 Deno.test("a redactor leaves no secret of five characters and more in any text", () => {
@@ -67,6 +119,11 @@ Deno.test("private keys are taken out everywhere, whole or cut off", () => {
   assert.equal(redact(`a ${PRIVATE.slice(0, 60)}`), `a ${HIDDEN}`);
   assert.equal(redact(`${PRIVATE}\n${PUBLIC}\n${PRIVATE}`), `${HIDDEN}\n${PUBLIC}\n${HIDDEN}`);
   assert.equal(redact("-----BEGIN RSA PRIVATE KEY-----\nx\n-----END RSA PRIVATE KEY-----."), `${HIDDEN}.`);
+  for (const kind of ["PRIVATE KEY", "EC PRIVATE KEY", "X9 PRIVATE KEY", "PGP PRIVATE KEY BLOCK"]) {
+    assert.equal(redact(`a -----BEGIN ${kind}-----\nb3Bl\n-----END ${kind}-----.`), `a ${HIDDEN}.`);
+    assert.equal(redact(`a -----BEGIN ${kind}----------END ${kind}-----.`), `a ${HIDDEN}.`);
+    assert.equal(redact(`a -----BEGIN ${kind}-----`), `a ${HIDDEN}`);
+  }
   assert.equal(redact("-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----").length, 55);
 });
 
@@ -79,6 +136,8 @@ Deno.test("redacted hides secret names and redacts all texts, and leaves the res
     sshkeys: PUBLIC,
     "marker-key": PRIVATE,
     cipassword: "(set, not shown)",
+    unprivileged_token: true,
+    secret: null,
   };
   assert.deepEqual(redacted(value, (text) => text.replace("marker", "*")), {
     vmid: 102,
@@ -88,5 +147,7 @@ Deno.test("redacted hides secret names and redacts all texts, and leaves the res
     sshkeys: PUBLIC,
     "*-key": PRIVATE,
     cipassword: "(set, not shown)",
+    unprivileged_token: true,
+    secret: null,
   });
 });

@@ -154,6 +154,10 @@ Deno.test("secret is one line, and no refusal shows it", () => {
   for (const value of ["abc", "0123456789", "a b~ä"]) assert.equal(rule(value, "x"), value);
   refuses(rule, "ab", "01234567890", "", 12345, true, "abc\ud800");
   for (let code = 0; code < 32; code++) refuses(rule, `abc${String.fromCharCode(code)}d`);
+  // What looks like a password's hash is one in all of it, as crypt(3) writes it.
+  for (const hash of ["$6$", "$$$", "$=,.", "$a-z_A/9Z0"]) assert.equal(rule(hash, "x"), hash);
+  assert.equal(r.secret(1, 9)("$", "x"), "$");
+  refuses(rule, "$6 a", '$6"a', "$6$a b", "$6$a:", "$6$ä", "$ 6a", "$a{b}");
   assert.ok(!message(() => rule("hidden\nhidden", "x")).includes("hidden"));
   assert.ok(!message(() => rule("hidden hidden", "x")).includes("hidden"));
 });

@@ -232,6 +232,9 @@ Deno.test("a new volume is STORAGE:GIB and nothing else", () => {
     "ab:vm-100-disk-0",
     "/dev/sda",
     "ab:8 ",
+    "ab:8.5.5",
+    "ab:8.x",
+    "ab:8.5x",
     8,
   );
 });
@@ -746,6 +749,28 @@ Deno.test("time zones are host, or names of the zone database", () => {
   letters(v.timezone, (c) => `${c}bc`, LETTERS);
   letters(v.timezone, (c) => `a/${c}`, `${WORD}_+-`);
   letters(v.timezone, (c) => `a/${c}b`, `${WORD}_+-`);
+});
+
+Deno.test("types and states of tasks", () => {
+  letters(v.taskType, (c) => c, `${WORD}_-`);
+  letters(v.taskType, (c) => `a${c}`, `${WORD}_-`);
+  lengths(v.taskType, (n) => many(n), 1, 64);
+  const states = ["ok", "warning", "error", "unknown"];
+  for (const state of states) {
+    passes(v.taskStates, state, `ok,${state}`, states.join(","));
+    refuses(v.taskStates, `${state},`, `,${state}`, `${state}x`, `x${state}`, `${state}, ok`, `${states.join(",")},ok`);
+  }
+  refuses(v.taskStates, "", ",", "OK", "failed", "ok;error", "ok,,error");
+});
+
+Deno.test("paths of the access list", () => {
+  passes(v.aclPath, "/", "/vms/100", "/sdn/zones/localnetwork/vmbr0");
+  refuses(v.aclPath, "//", "/vms/", "vms", "vms/100", "/vms//100", "/vms\n");
+  letters(v.aclPath, (c) => `/${c}`, `${WORD}._-`);
+  letters(v.aclPath, (c) => `/a${c}b`, `${WORD}._-/`);
+  lengths(v.aclPath, (n) => "/a".repeat(Math.max(0, n)), 1, 8);
+  passes(v.aclPath, `/${many(254)}`);
+  refuses(v.aclPath, `/${many(255)}`);
 });
 
 Deno.test("content types are PVE's own", () => {
