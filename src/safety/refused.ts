@@ -120,6 +120,8 @@ export const refusedParameters: readonly RefusedParameters[] = [
     calls: ["GET /nodes/{node}/tasks"],
     why: "No tool needs these filters",
   },
+  { names: ["type"], calls: ["GET /nodes/{node}/network"], why: "No tool needs this filter" },
+  { names: ["userid"], calls: ["GET /access/permissions"], why: "It asks what somebody else may do" },
   {
     names: ["full"],
     calls: ["GET /nodes/{node}/qemu"],
