@@ -3,7 +3,7 @@ import { parseEnv } from "node:util";
 import { UsageError } from "../errors.ts";
 import { parseHost, parsePort } from "./host.ts";
 import { parseTokenName, parseTokenValue, parseUser, tokenId } from "./identity.ts";
-import { parseAuditFile, parseConfirm, parsePool, parseProtected } from "./restrictions.ts";
+import { parseAuditFile, parseConfirm, parseNames, parsePool, parseProtected } from "./restrictions.ts";
 import { settingRows, type Settings, type Trust, type Variable } from "./settings.ts";
 import { judgeNames } from "./unknown.ts";
 
@@ -73,6 +73,12 @@ export function loadSettings(
   const verify = setting("PROXMOX_VERIFY_SSL", (text) => parseBoolean("PROXMOX_VERIFY_SSL", text)) ?? false;
   const fingerprint = setting("PROXMOX_FINGERPRINT", parseFingerprint);
   const ca = setting("PROXMOX_CA_FILE", (path) => readCa(path, readFile));
+  const names = (variable: Variable) => setting(variable, (text) => parseNames(variable, text));
+  const selection = {
+    toolsets: names("PROXMOX_TOOLSETS"),
+    tools: names("PROXMOX_TOOLS"),
+    exclude: names("PROXMOX_EXCLUDE_TOOLS"),
+  };
   const readOnly = setting("PROXMOX_READ_ONLY", (text) => parseBoolean("PROXMOX_READ_ONLY", text)) ?? false;
   const guarded = setting("PROXMOX_PROTECTED", parseProtected) ?? { vmids: [], tags: [] };
   const confirm = setting("PROXMOX_CONFIRM", parseConfirm) ?? "never";
@@ -102,7 +108,7 @@ export function loadSettings(
     maxConnections,
   };
   const policy = { readOnly, protected: guarded, confirm, pool, allowPrivileged };
-  return { target, missing, ...policy, auditFile, file: file?.path, warnings };
+  return { target, missing, selection, ...policy, auditFile, file: file?.path, warnings };
 }
 
 function parseFile(file: SettingsFile | undefined): Environment {

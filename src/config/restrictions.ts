@@ -43,3 +43,14 @@ export function parseAuditFile(text: string): string {
     "Give the full path of a file, without a comma, as in /var/log/proxmox-mcp.jsonl.",
   );
 }
+
+/** Names of tools or toolsets, separated by commas. Whether they exist is judged where the tools are known. */
+export function parseNames(variable: string, text: string): string[] {
+  const names = text.split(",").map((part) => part.trim().toLowerCase());
+  const wrong = names.find((name) => !/^[a-z][a-z0-9_]{0,63}$/.test(name));
+  if (wrong === undefined) return [...new Set(names)];
+  throw new UsageError(
+    `${variable} holds ${JSON.stringify(wrong)}, which is not a name.`,
+    "Write names separated by commas; the command tools lists them.",
+  );
+}

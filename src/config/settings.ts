@@ -59,6 +59,21 @@ export const settingRows = [
     help: "true: only the tools that read are offered, all others are refused",
   },
   {
+    variable: "PROXMOX_TOOLSETS",
+    default: "default",
+    help: "The toolsets to offer, separated by commas; default and all are names, too; the command tools shows them",
+  },
+  {
+    variable: "PROXMOX_TOOLS",
+    default: "",
+    help: "Single tools to offer beside the toolsets, separated by commas; alone, they are all there is",
+  },
+  {
+    variable: "PROXMOX_EXCLUDE_TOOLS",
+    default: "",
+    help: "Tools to leave out, separated by commas, whatever else is set",
+  },
+  {
     variable: "PROXMOX_PROTECTED",
     default: "",
     help: "Guests that no call may change: vmids and tag:NAMEs, separated by commas, as in 100,101,tag:prod",
@@ -125,12 +140,23 @@ export interface Protected {
 /** Before which calls a person is asked. */
 export type Confirm = "never" | "disruptive" | "writes";
 
+/** Which tools are offered; undefined: the settings do not say. All names are in lower case. */
+export interface Selection {
+  /** Names of toolsets; `default` stands for those that are on by default, `all` for all of them. */
+  readonly toolsets: readonly string[] | undefined;
+  /** Single tools beside the toolsets; by themselves, where no toolset is named. */
+  readonly tools: readonly string[] | undefined;
+  /** Tools to leave out, whatever the others say. */
+  readonly exclude: readonly string[] | undefined;
+}
+
 /** All settings after loading. */
 export interface Settings {
   /** Undefined while required settings are missing: tools are listed, and a call says what to set. */
   readonly target: Target | undefined;
   /** The required variables that are not set. */
   readonly missing: readonly Variable[];
+  readonly selection: Selection;
   readonly readOnly: boolean;
   readonly protected: Protected;
   readonly confirm: Confirm;

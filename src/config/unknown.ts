@@ -5,13 +5,6 @@ import { settingRows } from "./settings.ts";
 
 const prefix = "PROXMOX_";
 
-/** Settings of later versions that restrict: to ignore one would widen access without a word. */
-const laterRestrictions = [
-  "PROXMOX_TOOLSETS",
-  "PROXMOX_TOOLS",
-  "PROXMOX_EXCLUDE_TOOLS",
-];
-
 /** Settings of later versions that widen: to ignore one leaves less than was asked for, which is safe. */
 const laterExtension = /^PROXMOX_(?:ENABLE_EXEC|SSH_.+|EXEC_.+)$/;
 
@@ -24,7 +17,9 @@ const restrictions: readonly string[] = [
   "PROXMOX_VERIFY_SSL",
   "PROXMOX_CA_FILE",
   "PROXMOX_FINGERPRINT",
-  ...laterRestrictions,
+  "PROXMOX_TOOLSETS",
+  "PROXMOX_TOOLS",
+  "PROXMOX_EXCLUDE_TOOLS",
 ];
 
 /** What is to be said about names that are not settings. */
@@ -41,17 +36,10 @@ export function judgeNames(names: readonly string[]): Judgement {
   const extensions: string[] = [];
   for (const name of names) {
     if (!name.startsWith(prefix) || known.includes(name)) continue;
-    if (laterRestrictions.includes(name)) {
-      problems.push(
-        new UsageError(
-          `${name} restricts what may be done, and this version does not offer it.`,
-          "Remove it, or use PROXMOX_READ_ONLY=true and the privileges of the API token to restrict.",
-        ),
-      );
-    } else if (laterExtension.test(name)) {
+    if (laterExtension.test(name)) {
       extensions.push(name);
     } else {
-      const meant = closestName(name, [...known, ...laterRestrictions]);
+      const meant = closestName(name, known);
       const question = meant === undefined ? "Run with --help to see all settings." : `Did you mean ${meant}?`;
       // A mistyped restriction stops the start: the client hides warnings from the person who wrote it.
       if (meant !== undefined && restrictions.includes(meant)) {

@@ -3,9 +3,9 @@ import { closest } from "../config/closest.ts";
 import { UsageError } from "../errors.ts";
 import type { Reply } from "../mcp/confirm.ts";
 import type { CallResult } from "../mcp/content.ts";
-import type { Dispatch } from "../mcp/dispatch.ts";
 import { tools } from "../tools/mod.ts";
 import type { Job } from "./messages.ts";
+import type { Session } from "./session.ts";
 
 export interface CallJobOptions {
   readonly signal: AbortSignal;
@@ -14,10 +14,10 @@ export interface CallJobOptions {
   readonly ask: (text: string) => Promise<boolean>;
 }
 
-/** @throws {UsageError} for a tool that does not exist */
+/** @throws {UsageError} for a tool that does not exist, or that the settings leave out */
 export async function callJob(
   job: Extract<Job, { kind: "call" }>,
-  dispatch: Dispatch,
+  { chosen, dispatch }: Pick<Session, "chosen" | "dispatch">,
   { signal, progress, ask }: CallJobOptions,
 ): Promise<CallResult> {
   const tool = tools.find(({ name }) => name === job.tool);
@@ -26,6 +26,12 @@ export async function callJob(
     throw new UsageError(
       `There is no tool ${JSON.stringify(job.tool)}`,
       near === undefined ? "The command tools lists them" : `Did you mean ${near}?`,
+    );
+  }
+  if (!chosen.includes(tool)) {
+    throw new UsageError(
+      `The settings leave out the tool ${tool.name}`,
+      `It belongs to the toolset ${tool.toolset}; PROXMOX_TOOLSETS, PROXMOX_TOOLS and PROXMOX_EXCLUDE_TOOLS choose`,
     );
   }
   const call = (reply?: Reply, state?: string) =>

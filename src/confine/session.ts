@@ -7,6 +7,8 @@ import { connect, type RequestRecord } from "../pve/connection.ts";
 import { undiciTransport } from "../pve/transport.ts";
 import type { AuditLog } from "../safety/audit.ts";
 import { cleanText } from "../shape/untrusted.ts";
+import { chooseTools } from "../safety/toolsets.ts";
+import type { Tool } from "../tool.ts";
 import { tools } from "../tools/mod.ts";
 
 export interface SessionOptions {
@@ -20,6 +22,8 @@ export interface SessionOptions {
 }
 
 export interface Session {
+  /** The tools that the settings choose; PROXMOX_READ_ONLY leaves fewer, and says so when another is called. */
+  readonly chosen: readonly Tool[];
   readonly dispatch: Dispatch;
   readonly pve: PveClient;
 }
@@ -59,13 +63,17 @@ function realClient(settings: Settings, watch: Watch, log: (line: string) => voi
   return createClient(connect(undiciTransport(target, (message) => log(cleanText(`Warning: ${message}`))), watch));
 }
 
-/** Opens a session. */
+/**
+ * Opens a session.
+ * @throws {UsageError} where the settings choose tools that do not exist
+ */
 export async function openSession({ settings, trace, audit, log }: SessionOptions): Promise<Session> {
   const watch: Watch = trace ? { onRequest: (record) => log(traceLine(record)) } : {};
   const pve = settings === undefined ? await demoClient(watch) : realClient(settings, watch, log);
   const secret = settings?.target?.tokenValue;
+  const chosen = settings === undefined ? tools : chooseTools(tools, settings.selection);
   const dispatch = createDispatch({
-    tools,
+    tools: chosen,
     pve,
     settings: settings ?? { readOnly: false },
     audit,
@@ -74,5 +82,5 @@ export async function openSession({ settings, trace, audit, log }: SessionOption
       log(cleanText(redact(error instanceof Error ? error.stack ?? error.message : String(error)))),
     ...(trace ? { onDone: (tool: string) => log(`= ${tool}`) } : {}),
   });
-  return { dispatch, pve };
+  return { chosen, dispatch, pve };
 }

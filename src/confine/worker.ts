@@ -48,15 +48,16 @@ async function run({ job, sources, trace }: Assignment): Promise<{ value: unknow
   const post = (line: string) => self.postMessage({ type: "log", line });
   // While serving, lines go out at once: posted ones would be lost with a crash, and come after the answer they belong to.
   const log = job.kind === "serve" && job.over === "stdio" ? err : post;
-  const { dispatch } = await openSession({ settings, trace, audit: record, log });
+  const session = await openSession({ settings, trace, audit: record, log });
   switch (job.kind) {
     case "serve":
-      if (job.over === "messages") takeMcp = serveMessages(dispatch, (text) => self.postMessage({ type: "mcp", text }));
-      else serveStdin(dispatch, () => self.postMessage({ type: "eof" }));
+      if (job.over === "messages") {
+        takeMcp = serveMessages(session.dispatch, (text) => self.postMessage({ type: "mcp", text }));
+      } else serveStdin(session.dispatch, () => self.postMessage({ type: "eof" }));
       return undefined;
     case "call": {
       const progress = (message: string, ratio?: number) => self.postMessage({ type: "progress", message, ratio });
-      return { value: await callJob(job, dispatch, { signal: cancelled.signal, progress, ask }) };
+      return { value: await callJob(job, session, { signal: cancelled.signal, progress, ask }) };
     }
   }
 }

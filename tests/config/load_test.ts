@@ -42,6 +42,7 @@ Deno.test("loadSettings fills in the defaults of a minimal environment", () => {
       maxConnections: 8,
     },
     missing: [],
+    selection: { toolsets: undefined, tools: undefined, exclude: undefined },
     readOnly: false,
     protected: { vmids: [], tags: [] },
     confirm: "never",
@@ -172,10 +173,15 @@ Deno.test("loadSettings stops at a mistyped restriction, as ignoring it would wi
   assert.match(message({ PROXMOX_AUDITFILE: "/a" }), /Did you mean PROXMOX_AUDIT_FILE\?/);
 });
 
-Deno.test("loadSettings stops at restrictions this version lacks and warns of extensions it lacks", () => {
-  for (const name of ["TOOLSETS", "TOOLS", "EXCLUDE_TOOLS"]) {
-    assert.match(message({ [`PROXMOX_${name}`]: "x" }), new RegExp(`PROXMOX_${name} restricts`));
+Deno.test("loadSettings takes names of tools in any case, and stops at what is no name", () => {
+  const settings = load({ ...complete, PROXMOX_TOOLSETS: "Core", PROXMOX_TOOLS: "list_vms, stop_vm,list_vms" });
+  assert.deepEqual(settings.selection, { toolsets: ["core"], tools: ["list_vms", "stop_vm"], exclude: undefined });
+  for (const text of ["a b", "core,", ",", "*", "-core", "stop_vm;start_vm"]) {
+    assert.match(message({ PROXMOX_EXCLUDE_TOOLS: text }), /PROXMOX_EXCLUDE_TOOLS holds .* is not a name/, text);
   }
+});
+
+Deno.test("loadSettings warns of extensions this version lacks", () => {
   const settings = load({
     ...complete,
     PROXMOX_ENABLE_EXEC: "true",

@@ -1,6 +1,7 @@
 /** Settings that narrow what may be done. */
 import assert from "node:assert/strict";
-import { type Running, serverTest } from "../helpers/server.ts";
+import { tools as all } from "../../src/tools/mod.ts";
+import { inherited, type Running, serverCommand, serverTest } from "../helpers/server.ts";
 
 function writes({ requests }: Running): string[] {
   return requests.filter(({ method }) => method !== "GET").map(({ method, path }) => `${method} ${path}`);
@@ -11,7 +12,7 @@ serverTest(
   { env: { PROXMOX_READ_ONLY: "true" } },
   async ({ client, ok, requests }) => {
     const { tools } = await client.listTools();
-    assert.equal(tools.length, 13);
+    assert.deepEqual(tools.map(({ name }) => name), all.filter(({ tier }) => tier === "read").map(({ name }) => name));
     assert.ok(tools.every((tool) => tool.annotations?.readOnlyHint === true));
     await assert.rejects(client.callTool({ name: "stop_vm", arguments: { vmid: 102 } }), /stop_vm/);
     assert.ok(Array.isArray((await ok("list_nodes")).nodes));
@@ -116,3 +117,35 @@ serverTest(
     }
   },
 );
+
+serverTest(
+  "PROXMOX_TOOLS and PROXMOX_EXCLUDE_TOOLS choose what is listed, and nothing else can be called",
+  { env: { PROXMOX_TOOLS: "list_vms,vm_status,stop_vm", PROXMOX_EXCLUDE_TOOLS: "stop_vm" } },
+  async (running) => {
+    const { tools } = await running.client.listTools();
+    assert.deepEqual(tools.map(({ name }) => name), ["list_vms", "vm_status"]);
+    for (const name of ["stop_vm", "list_nodes"]) {
+      await assert.rejects(running.client.callTool({ name, arguments: { vmid: 102 } }), new RegExp(name));
+    }
+    assert.deepEqual(running.requests, []);
+  },
+);
+
+Deno.test("a tool that does not exist stops the start, and call refuses a tool that is left out", async () => {
+  const run = async (env: Record<string, string>, ...args: string[]) => {
+    const [program, ...rest] = serverCommand();
+    const { code, stderr } = await new Deno.Command(program, {
+      args: [...rest, ...args],
+      env: { ...inherited(), ...env },
+      clearEnv: true,
+      stdin: "null",
+    }).output();
+    return { code, stderr: new TextDecoder().decode(stderr) };
+  };
+  const typo = await run({ PROXMOX_EXCLUDE_TOOLS: "stop_vms" }, "serve");
+  assert.equal(typo.code, 2);
+  assert.match(typo.stderr, /PROXMOX_EXCLUDE_TOOLS names "stop_vms".*\n.*Did you mean stop_vm\?/);
+  const left = await run({ PROXMOX_EXCLUDE_TOOLS: "stop_vm" }, "call", "stop_vm", "vmid=102");
+  assert.equal(left.code, 2);
+  assert.match(left.stderr, /The settings leave out the tool stop_vm/);
+});
