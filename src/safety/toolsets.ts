@@ -1,0 +1,60 @@
+/** The named groups of tools, and which tools the settings choose from them. */
+import { closest } from "../config/closest.ts";
+import type { Selection } from "../config/settings.ts";
+import { UsageError } from "../errors.ts";
+import type { Tool, Toolset as ToolsetName } from "../tool.ts";
+
+export type { ToolsetName };
+
+/** What a toolset is for, and whether it is on where the settings name none. */
+export interface ToolsetRow {
+  readonly what: string;
+  readonly byDefault: boolean;
+}
+
+export const toolsets: Readonly<Record<ToolsetName, ToolsetRow>> = {
+  core: { what: "Nodes, guests, storages and tasks; power, creating, cloning, configuring", byDefault: true },
+};
+
+/**
+ * The tools that the settings choose, in the order of `all`.
+ * @throws {UsageError} for a name that does not exist, and where nothing is left: a typo must never widen access
+ */
+export function chooseTools(
+  all: readonly Tool[],
+  { toolsets: sets, tools, exclude = [] }: Selection,
+): readonly Tool[] {
+  const names = all.map(({ name }) => name);
+  known("PROXMOX_TOOLSETS", "toolset", sets ?? [], [...Object.keys(toolsets), "default", "all"]);
+  known("PROXMOX_TOOLS", "tool", tools ?? [], names);
+  known("PROXMOX_EXCLUDE_TOOLS", "tool", exclude, names);
+  const wanted = new Set(sets ?? (tools === undefined ? ["default"] : []));
+  const chosen = all.filter(({ name, toolset }) =>
+    !exclude.includes(name) &&
+    (wanted.has("all") || wanted.has(toolset) || (wanted.has("default") && toolsets[toolset].byDefault) ||
+      (tools ?? []).includes(name))
+  );
+  if (chosen.length > 0) return chosen;
+  throw new UsageError(
+    "The settings leave no tool: PROXMOX_EXCLUDE_TOOLS takes out all that PROXMOX_TOOLSETS and PROXMOX_TOOLS choose.",
+    "Choose at least one; the command tools lists them.",
+  );
+}
+
+function known(
+  variable: string,
+  what: string,
+  given: readonly string[],
+  names: readonly string[],
+): void {
+  for (const name of given) {
+    if (names.includes(name)) continue;
+    const near = closest(name, names);
+    const remedy = near !== undefined
+      ? `Did you mean ${near}?`
+      : what === "tool"
+      ? "The command tools lists them."
+      : `There are ${names.join(", ")}.`;
+    throw new UsageError(`${variable} names ${JSON.stringify(name)}, and there is no such ${what}.`, remedy);
+  }
+}

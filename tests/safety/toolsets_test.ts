@@ -1,0 +1,59 @@
+/** Which tools the settings choose. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { Selection } from "../../src/config/settings.ts";
+import { UsageError } from "../../src/errors.ts";
+import { chooseTools, toolsets } from "../../src/safety/toolsets.ts";
+import { tools } from "../../src/tools/mod.ts";
+
+const nothing: Selection = { toolsets: undefined, tools: undefined, exclude: undefined };
+const choose = (selection: Partial<Selection>) =>
+  chooseTools(tools, { ...nothing, ...selection }).map(({ name }) => name);
+const names = tools.map(({ name }) => name);
+const byDefault = tools.filter(({ toolset }) => toolsets[toolset].byDefault).map(({ name }) => name);
+
+Deno.test("without a choice the default toolsets are offered", () => {
+  assert.deepEqual(choose({}), byDefault);
+  assert.deepEqual(choose({ toolsets: ["default"] }), byDefault);
+  assert.deepEqual(choose({ toolsets: ["all"] }), names);
+});
+
+Deno.test("tools named alone are all there is; beside toolsets they are added", () => {
+  assert.deepEqual(choose({ tools: ["stop_vm", "list_nodes"] }), ["list_nodes", "stop_vm"]);
+  assert.deepEqual(choose({ tools: ["stop_vm"], toolsets: ["default"] }), byDefault);
+});
+
+Deno.test("what is left out is out, whatever else is said, and nothing else goes with it", () => {
+  const subset = fc.uniqueArray(fc.constantFrom(...names));
+  const sets = fc.option(fc.uniqueArray(fc.constantFrom(...Object.keys(toolsets), "default", "all")), {
+    nil: undefined,
+  });
+  fc.assert(fc.property(sets, fc.option(subset, { nil: undefined }), subset, (toolsets, tools, exclude) => {
+    const safely = (selection: Partial<Selection>): string[] => {
+      try {
+        return choose(selection);
+      } catch (error) {
+        assert.ok(error instanceof UsageError && /leave no tool/.test(error.message));
+        return [];
+      }
+    };
+    const all = safely({ toolsets, tools });
+    assert.deepEqual(safely({ toolsets, tools, exclude }), all.filter((name) => !exclude.includes(name)));
+  }));
+});
+
+Deno.test("a name that does not exist stops the start, with the variable and what was meant", () => {
+  const failure = (selection: Partial<Selection>) => {
+    try {
+      choose(selection);
+    } catch (error) {
+      assert.ok(error instanceof UsageError);
+      return `${error.message} ${error.remedy}`;
+    }
+    return assert.fail("it was taken");
+  };
+  assert.match(failure({ exclude: ["stop_vms"] }), /PROXMOX_EXCLUDE_TOOLS names "stop_vms".* Did you mean stop_vm\?/);
+  assert.match(failure({ tools: ["zzzzzz"] }), /PROXMOX_TOOLS names "zzzzzz".*The command tools lists them/);
+  assert.match(failure({ toolsets: ["everything"] }), /PROXMOX_TOOLSETS names "everything".*There are core,.*all/);
+  assert.match(failure({ tools: ["stop_vm"], exclude: ["stop_vm"] }), /leave no tool/);
+});
