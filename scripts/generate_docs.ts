@@ -3,6 +3,8 @@ import { z } from "zod";
 import { settingRows } from "../src/config/settings.ts";
 import type { SettingRow } from "../src/config/settings.ts";
 import type { Tool } from "../src/tool.ts";
+import { clients, type SecretWay } from "../src/install/clients.ts";
+import { cursorLink, vscodeLink } from "../src/install/links.ts";
 import { guarantee } from "../src/safety/guarantee.ts";
 import { guaranteeDocument } from "./generate_guarantee.ts";
 import { markdownTable } from "./markdown.ts";
@@ -22,6 +24,31 @@ export function settingsTable(): string {
       row.help,
     ]),
   );
+}
+
+/** The links that install with one click. */
+export function installLinks(): string {
+  return `- [Add to Cursor](${cursorLink("proxmox")})\n- [Add to VS Code](${vscodeLink("proxmox")})`;
+}
+
+/** The table of clients in Markdown. */
+export function clientsTable(): string {
+  const how = { written: "written for you", command: "a line to run", block: "a block to paste" };
+  return markdownTable(
+    ["Client", "`--client`", "How", "The token's secret"],
+    clients.map(({ title, id, way, secret }) => [title, `\`${id}\``, how[way], secretText(secret)]),
+  );
+}
+
+function secretText(secret: SecretWay): string {
+  switch (secret.kind) {
+    case "plain":
+      return "in the file, or in a file of yours with `--env-file`";
+    case "asked":
+      return "asked for once, and kept by the client";
+    default:
+      return `taken from ${secret.where}`;
+  }
 }
 
 /** The table of tools in Markdown: parameters in their order, optional ones in brackets, and the first sentence. */
@@ -83,11 +110,12 @@ async function main(): Promise<void> {
   const { tools } = await import("../src/tools/mod.ts");
   const readme = Deno.readTextFileSync("README.md");
   const wanted = {
-    "README.md": replaceGenerated(
-      replaceGenerated(readme, "settings", settingsTable()),
-      "tools",
-      toolsTable(tools),
-    ),
+    "README.md": Object.entries({
+      settings: settingsTable(),
+      tools: toolsTable(tools),
+      clients: clientsTable(),
+      links: installLinks(),
+    }).reduce((text, [name, content]) => replaceGenerated(text, name, content), readme),
     ".env.example": envExample(),
     "docs/guarantee.md": guaranteeDocument(guarantee(tools)),
   };

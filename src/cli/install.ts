@@ -200,7 +200,9 @@ function print(job: Job): void {
   if (client.way === "command") {
     const from = made.referred.length === 0
       ? ""
-      : `, with ${made.referred.join(", ")} set in the shell; it ends up in ${file}`;
+      : `, with ${
+        made.referred.join(", ")
+      } set in the shell; it ends up in ${file}, and stays out of it with --env-file FILE`;
     err(clean(`Run this line${from}:`));
     out(claudeLine(name, made.server, made.referred, system.os));
   } else {

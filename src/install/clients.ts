@@ -59,7 +59,7 @@ function stdioEntry(_name: string, server: Server): Record<string, unknown> {
   return { type: "stdio", command: server.command, args: server.args, ...env(server) };
 }
 
-const shellOnly = "its own environment, which an app started from a dock or a menu does not share with your shell";
+const shellOnly = "its own environment, which is not your shell's where it is started from a dock or a menu";
 
 /** All clients, in the order in which they are listed. Facts are from each client's documentation as of November 2026. */
 export const clients = [

@@ -7,11 +7,14 @@ import type { Client, Os } from "./clients.ts";
 export interface System {
   readonly os: Os;
   /** Undefined for a variable that is not set or empty. */
-  env(name: string): string | undefined;
+  env(name: (typeof PLACES)[number]): string | undefined;
   isFolder(path: string): boolean;
   /** The names in a folder; none where it cannot be read. */
   names(folder: string): readonly string[];
 }
+
+/** The variables that tell where files are; a compiled binary has to be allowed to read them. */
+export const PLACES = ["HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "XDG_CONFIG_HOME"] as const;
 
 /** The path library of the system that is looked at, which need not be the one this runs on. */
 export function pathsOf(os: Os): typeof posix {

@@ -7,6 +7,8 @@ import { blockFor, claudeLine, quotePosix, quotePowerShell } from "../../src/ins
 import { clients } from "../../src/install/clients.ts";
 import { isRecord } from "../../src/install/jsonc.ts";
 import { differences, merged } from "../../src/install/changes.ts";
+import { loadSettings } from "../../src/config/load.ts";
+import { cursorLink, vscodeLink } from "../../src/install/links.ts";
 import { entryOf, installation, type Program, type Wishes } from "../../src/install/server.ts";
 
 const secret = "0f0f0f0f-1111-2222-3333-444444444444";
@@ -116,4 +118,24 @@ Deno.test("what differs is shown without secrets, and what others have added sta
   assert.match(text, /- env PROXMOX_TOKEN_VALUE: \(not shown\)/);
   assert.doesNotMatch(text, new RegExp(`${secret}|another|hush`));
   assert.deepEqual(differences(now, now), []);
+});
+
+Deno.test("the one-click links hold the program, its questions, and no value", () => {
+  const cursor = new URL(cursorLink("proxmox"));
+  const entry: unknown = JSON.parse(atob(cursor.searchParams.get("config") ?? ""));
+  assert.ok(isRecord(entry) && isRecord(entry.env));
+  assert.deepEqual([entry.command, entry.args], ["proxmox-mcp", ["serve"]]);
+  // The server counts what Cursor could not fill in as not set.
+  const settings = loadSettings(
+    Object.fromEntries(Object.entries(entry.env).map(([k, v]) => [k, String(v)])),
+    undefined,
+    () => "",
+  );
+  assert.equal(settings.target, undefined);
+  const vscode = new URL(vscodeLink("proxmox")).searchParams;
+  const config: unknown = JSON.parse(vscode.get("config") ?? "");
+  const inputs: unknown = JSON.parse(vscode.get("inputs") ?? "");
+  assert.ok(isRecord(config) && isRecord(config.env) && Array.isArray(inputs));
+  assert.deepEqual(Object.values(config.env), inputs.map(({ id }) => `\${input:${id}}`));
+  assert.deepEqual(inputs.filter(({ password }) => password === true).map(({ id }) => id), ["proxmox-token-value"]);
 });

@@ -1,7 +1,7 @@
 /** Where each client keeps its file, on each operating system. */
 import assert from "node:assert/strict";
 import { type Client, clientOf, clients, type Os } from "../../src/install/clients.ts";
-import { fileOf, isClaudeRunning, pathsOf, type System } from "../../src/install/locate.ts";
+import { fileOf, isClaudeRunning, pathsOf, PLACES, type System } from "../../src/install/locate.ts";
 import { stablePath } from "../../src/install/server.ts";
 
 const homes = {
@@ -15,7 +15,11 @@ const homes = {
 } as const;
 
 /** A computer with these folders. */
-function system(os: Os, env: Readonly<Record<string, string>> = homes[os], folders: readonly string[] = []): System {
+function system(
+  os: Os,
+  env: Partial<Record<(typeof PLACES)[number], string>> = homes[os],
+  folders: readonly string[] = [],
+): System {
   const path = pathsOf(os);
   return {
     os,
