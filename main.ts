@@ -14,6 +14,8 @@ async function main(): Promise<number | undefined> {
       return await (await import("./src/cli/serve.ts")).serveCommand(command);
     case "call":
       return await (await import("./src/cli/call.ts")).callCommand(command);
+    case "doctor":
+      return await (await import("./src/cli/doctor.ts")).doctorCommand(command);
     case "tools":
       (await import("./src/cli/tools.ts")).toolsCommand(command);
       return 0;

@@ -5,11 +5,15 @@ import { ROOT } from "./helpers/server.ts";
 /** Room → the rooms and files it may import from, beside itself. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   main: ["cli", "confine", "errors", "version"],
-  confine: ["cli", "config", "errors", "mcp", "pve", "safety", "shape", "sim", "tools"],
-  cli: ["config", "confine", "errors", "install", "mcp", "pve", "safety", "shape", "sim", "tool", "tools", "version"],
+  confine: ["cli", "config", "doctor", "errors", "mcp", "pve", "safety", "shape", "sim", "tools"],
+  cli: [
+    ...["config", "confine", "doctor", "errors", "init", "install", "mcp", "pve", "safety", "shape", "sim", "tool"],
+    ...["tools", "version"],
+  ],
   mcp: ["tool", "safety", "shape", "pve", "config", "errors", "version"],
   tools: ["tool", "access", "pve", "safety", "shape", "errors"],
   access: ["tool", "pve"],
+  doctor: ["access", "config", "errors", "pve", "tool"],
   tool: ["pve"],
   safety: ["tool", "pve", "config", "errors"],
   pve: ["safety", "config", "errors"],
@@ -120,7 +124,7 @@ Deno.test("only the transport loads the HTTP library, and only the server loads 
   assert.deepEqual(users(/^npm:\/?undici/), ["src/pve/transport.ts"]);
   assert.deepEqual(users(/^npm:\/?@modelcontextprotocol\/server/), ["src/mcp/server.ts"]);
   // host.ts takes isIP() of node:net, which opens nothing.
-  const network = ["src/config/host.ts", "src/pve/trust.ts", "src/sim/https.ts"];
+  const network = ["src/config/host.ts", "src/pve/probe.ts", "src/pve/trust.ts", "src/sim/https.ts"];
   assert.deepEqual(users(/^node:(?:tls|https?|net|http2|dgram)$/), network);
 });
 

@@ -49,6 +49,13 @@ const commands = [
     flags: ["demo", "json", "env-file", "trace"],
     help: "Call one tool and print its answer",
   },
+  {
+    name: "doctor",
+    usage: "doctor",
+    flags: ["json", "env-file"],
+    help:
+      "Check settings, connection, trust, token and privileges, and say what to do; exits with 0, 1 (worth a look) or 2",
+  },
   { name: "tools", usage: "tools", flags: ["json"], help: "List the tools" },
   {
     name: "guarantee",
@@ -89,6 +96,7 @@ export type Command =
     readonly envFile: string | undefined;
     readonly trace: boolean;
   }
+  | { readonly command: "doctor"; readonly json: boolean; readonly envFile: string | undefined }
   | { readonly command: "tools"; readonly json: boolean }
   | { readonly command: "guarantee"; readonly json: boolean }
   /** `port` is undefined where none was given. */
@@ -147,6 +155,8 @@ export function parseArguments(args: readonly string[], stdinIsTerminal: boolean
       return { command: "demo", trace };
     case "call":
       return { command: "call", ...parseCall(rest), demo, json, envFile, trace };
+    case "doctor":
+      return { command: "doctor", json, envFile };
     case "tools":
       return { command: "tools", json };
     case "guarantee":

@@ -1,10 +1,13 @@
 /** What crosses the boundary between launcher and worker: the types, and the guards that hold each message against them. */
 import type { Sources } from "../config/sources.ts";
+import type { Address } from "./probe.ts";
 
 /** What the worker is started for. Another command that needs PVE adds its kind here, to isJob, and to worker.ts. */
 export type Job =
   /** MCP on stdin and stdout, or in messages, where the client sits in the launcher. */
   | { readonly kind: "serve"; readonly over: "stdio" | "messages" }
+  /** Look at everything that has to be right. */
+  | { readonly kind: "doctor" }
   | {
     readonly kind: "call";
     readonly tool: string;
@@ -13,7 +16,9 @@ export type Job =
     readonly progress: boolean;
     /** Whether a person can be asked. */
     readonly able: boolean;
-  };
+  }
+  /** Tries to get out; `elsewhere` is an address to try, beside the worker's own. */
+  | { readonly kind: "probe"; readonly elsewhere: Address | undefined };
 
 /** A job, and what it needs. */
 export interface Assignment {
@@ -75,14 +80,22 @@ function isSources(value: unknown): value is Sources {
     (value.file === undefined || isRecord(value.file) && isText(value.file.path) && isText(value.file.content));
 }
 
+function isAddress(value: unknown): value is Address {
+  return isRecord(value) && isText(value.host) && typeof value.port === "number";
+}
+
 function isJob(value: unknown): value is Job {
   if (!isRecord(value)) return false;
   switch (value.kind) {
     case "serve":
       return value.over === "stdio" || value.over === "messages";
+    case "doctor":
+      return true;
     case "call":
       return isText(value.tool) && isRecord(value.input) && typeof value.progress === "boolean" &&
         typeof value.able === "boolean";
+    case "probe":
+      return value.elsewhere === undefined || isAddress(value.elsewhere);
     default:
       return false;
   }

@@ -9,6 +9,7 @@ import { faultsOf } from "../safety/names.ts";
 import { tools } from "../tools/mod.ts";
 import { type Assignment, type FromWorker, isToWorker } from "./messages.ts";
 import { callJob } from "./call_job.ts";
+import { tryToBreakOut } from "./probe.ts";
 import { serveMessages, serveStdin } from "./serve_job.ts";
 import { openSession } from "./session.ts";
 
@@ -50,11 +51,23 @@ async function run({ job, sources, trace }: Assignment): Promise<{ value: unknow
   const log = job.kind === "serve" && job.over === "stdio" ? err : post;
   const session = await openSession({ settings, trace, audit: record, log });
   switch (job.kind) {
+    case "probe":
+      return { value: await tryToBreakOut(settings?.target, job.elsewhere) };
     case "serve":
       if (job.over === "messages") {
         takeMcp = serveMessages(session.dispatch, (text) => self.postMessage({ type: "mcp", text }));
       } else serveStdin(session.dispatch, () => self.postMessage({ type: "eof" }));
       return undefined;
+    case "doctor": {
+      const { doctorJob } = await import("./doctor_job.ts");
+      return {
+        value: await doctorJob(
+          settings,
+          session,
+          (says) => self.postMessage({ type: "progress", message: says, ratio: undefined }),
+        ),
+      };
+    }
     case "call": {
       const progress = (message: string, ratio?: number) => self.postMessage({ type: "progress", message, ratio });
       return { value: await callJob(job, session, { signal: cancelled.signal, progress, ask }) };

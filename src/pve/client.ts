@@ -19,6 +19,8 @@ export interface Answer {
   readonly reason: string;
   readonly contentType: string;
   readonly body: string;
+  /** PVE's clock, as its Date header says. */
+  readonly date?: string;
 }
 
 /** What a request was, for tracing and auditing: names of parameters, never their values. */
@@ -33,6 +35,8 @@ export interface RequestRecord {
   readonly body: readonly string[];
   /** The HTTP status; undefined when no answer came. */
   readonly status: number | undefined;
+  /** PVE's clock, as the Date header of its answer says. */
+  readonly date?: string;
   readonly durationMs: number;
 }
 

@@ -49,9 +49,10 @@ export function connect(transport: Transport, options: ConnectOptions = {}): Sen
   async function once(request: Admitted, sendOptions: SendOptions): Promise<Answer> {
     const started = performance.now();
     let status: number | undefined;
+    let date: string | undefined;
     try {
       const answer = await transport(request, sendOptions);
-      status = answer.status;
+      ({ status, date } = answer);
       return answer;
     } finally {
       const record: RequestRecord = {
@@ -61,6 +62,7 @@ export function connect(transport: Transport, options: ConnectOptions = {}): Sen
         query: names(request.query),
         body: names(request.body),
         status,
+        ...(date === undefined ? {} : { date }),
         durationMs: performance.now() - started,
       };
       sendOptions.onRequest?.(record);

@@ -124,6 +124,7 @@ export function undiciTransport(
         status: answer.statusCode,
         reason: answer.statusText,
         contentType: header(answer.headers["content-type"]),
+        date: header(answer.headers.date),
         body: await read(answer.body, /\bgzip\b/i.test(header(answer.headers["content-encoding"]))),
       };
     } catch (error) {

@@ -1,0 +1,100 @@
+/** `doctor`: looks at everything that has to be right, says what is not, and what to do; changes nothing. */
+import type { Settings } from "../config/settings.ts";
+import { settingRows } from "../config/settings.ts";
+import type { Sources } from "../config/sources.ts";
+import { launch, WorkerFault } from "../confine/launcher.ts";
+import { type Check, exitCode, failed, isCheck, ok, type Status, warning } from "../doctor/check.ts";
+import { UsageError } from "../errors.ts";
+import { gatherSettings } from "./settings.ts";
+import { clean, out, progressBar, styled } from "./terminal.ts";
+
+export interface DoctorCommand {
+  readonly envFile: string | undefined;
+  readonly json: boolean;
+}
+
+const marks: Readonly<Record<Status, readonly [string, "green" | "yellow" | "red" | "dim"]>> = {
+  ok: ["✓", "green"],
+  warning: ["!", "yellow"],
+  failed: ["✗", "red"],
+  skipped: ["–", "dim"],
+};
+
+/** A check as lines for people. */
+function shown({ status, says, remedy }: Check): string {
+  const [mark, style] = marks[status];
+  return [`${styled(style, mark)} ${clean(says)}`, ...remedy.map((line) => `    ${clean(line)}`)].join("\n");
+}
+
+/** The names of the settings, by where they came from; never a value. */
+function origins(sources: Sources): string {
+  const fromFile = (name: string) => sources.env[name] === undefined && sources.file?.content.includes(name) === true;
+  const names: readonly string[] = settingRows.map(({ variable }) => variable);
+  const environment = names.filter((name) => sources.env[name] !== undefined);
+  const file = names.filter(fromFile);
+  return [
+    ...(environment.length > 0 ? [`${environment.join(", ")} from the environment`] : []),
+    ...(file.length > 0 && sources.file !== undefined ? [`${file.join(", ")} from ${sources.file.path}`] : []),
+  ].join("; ") || "none set";
+}
+
+function settingsChecks(settings: Settings, sources: Sources): Check[] {
+  const { missing, warnings } = settings;
+  const checks = missing.length === 0 ? [ok("settings", `Settings: ${origins(sources)}`)] : [failed(
+    "settings",
+    `Not set: ${missing.join(", ")} (${origins(sources)})`,
+    "Run proxmox-mcp init, which asks for them one by one; or set them in the environment or in a file behind --env-file",
+  )];
+  return [...checks, ...warnings.map((text) => warning("settings", text))];
+}
+
+async function inWorker(settings: Settings, sources: Sources, onSays: (says: string) => void): Promise<Check[]> {
+  const { result } = launch({
+    assignment: { job: { kind: "doctor" }, sources, trace: false },
+    target: settings.target,
+    audit: undefined,
+    // What the worker would warn of is one of the checks.
+    onLog: () => {},
+    onProgress: onSays,
+  });
+  const checks = await result;
+  if (!Array.isArray(checks) || !checks.every(isCheck)) throw new WorkerFault("The checks came back garbled");
+  return checks;
+}
+
+async function examined(envFile: string | undefined, onSays: (says: string) => void): Promise<Check[]> {
+  let gathered: { settings: Settings; sources: Sources };
+  try {
+    gathered = gatherSettings(envFile);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    return [failed("settings", error.message, ...(error.remedy === undefined ? [] : [error.remedy]))];
+  }
+  const { settings, sources } = gathered;
+  const checks = settingsChecks(settings, sources);
+  return settings.target === undefined ? checks : [...checks, ...await inWorker(settings, sources, onSays)];
+}
+
+/** Prints the checks and returns the exit code: 0 all is well, 1 something is worth a look, 2 something does not work. */
+export async function doctorCommand({ envFile, json }: DoctorCommand): Promise<number> {
+  const bar = progressBar();
+  const checks = await examined(envFile, (says) => bar.update(clean(says))).finally(bar.done);
+  const code = exitCode(checks);
+  if (json) {
+    out(JSON.stringify({ status: (["ok", "warning", "failed"] as const)[code], checks }, undefined, 2));
+    return code;
+  }
+  const working = checks.filter(({ id, says }) => says === `${id.replace("tool:", "")} works`);
+  out(checks.filter((check) => !working.includes(check)).map(shown).join("\n"));
+  if (working.length > 0) {
+    const names = working.map(({ id }) => id.slice("tool:".length)).join(", ");
+    out(shown(ok("tools", `${working.length} tools work: ${names}`)));
+  }
+  const count = (status: Status) => checks.filter((check) => check.status === status).length;
+  out(
+    code === 0
+      ? "\nAll is well."
+      : `\n${count("failed")} do not work, ${count("warning")} are worth a look. Each says what to do.`,
+  );
+  return code;
+}
