@@ -101,12 +101,21 @@ function writeBeside(path: string, bytes: Uint8Array, mode: number | undefined, 
       Deno.renameSync(temporary, path);
       return true;
     } catch (error) {
-      discard(temporary);
+      forget(temporary);
       throw error;
     }
   });
   if (written === undefined) {
     throw new UsageError(`The folder ${dirname(path)} is not there.`, "Start the client once, which makes it.");
+  }
+}
+
+/** Removes what is left of a failed attempt; what made it fail is to be told, and not that this does, too. */
+function forget(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch {
+    // It may never have been made.
   }
 }
 

@@ -357,6 +357,37 @@ Deno.test({
     }),
 });
 
+Deno.test(
+  "without the permission to write it names it, and leaves nothing",
+  { ignore: skipped !== undefined },
+  async () => {
+    if ((Deno.env.get("PROXMOX_MCP_COMMAND") ?? "") !== "") return;
+    const folder = await Deno.makeTempDir();
+    try {
+      const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: [
+          "run",
+          "--no-prompt",
+          "--quiet",
+          "--allow-env",
+          "--allow-read",
+          `${ROOT}main.ts`,
+          "install",
+          "--client",
+          "cursor",
+        ]
+          .concat("--file", join(folder, "mcp.json"), "--demo"),
+        stdin: "null",
+      }).output();
+      assert.equal(code, 2);
+      assert.match(new TextDecoder().decode(stderr), /mcp\.json cannot be written: .*\nWhat to do: .*--allow-write/);
+      assert.deepEqual(contents(folder), []);
+    } finally {
+      await Deno.remove(folder);
+    }
+  },
+);
+
 Deno.test("README's way from source has a task for it", () => {
   const config: unknown = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
   assert.ok(isRecord(config) && isRecord(config.tasks));

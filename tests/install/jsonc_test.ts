@@ -48,7 +48,7 @@ function uniqueKeys(text: string): boolean {
     put(text, { container: "inputs", kind: "array", key: "proxmox-token-value", value: question }, file);
     return true;
   } catch (error) {
-    if (error instanceof UsageError) return false;
+    if (error instanceof UsageError && error.message.includes("twice")) return false;
     throw error;
   }
 }
@@ -162,6 +162,13 @@ Deno.test("an entry follows the file's indentation, line ends and comments", () 
     ],
   ] as const;
   for (const [before, after] of cases) assert.equal(put(before, entry, file), after);
+});
+
+Deno.test("a line comment before an entry does not swallow what follows it", () => {
+  const slot = { container: "mcpServers", kind: "object", key: "proxmox" } as const;
+  const text = '{"mcpServers": { // mine\n"proxmox": {}, "a": {}}}';
+  assert.equal(take(text, slot, file), '{"mcpServers": { // mine\n "a": {}}}');
+  assert.deepEqual(plain(take('{"mcpServers": { // mine\n"proxmox": {}}}', slot, file)), { mcpServers: {} });
 });
 
 Deno.test("what cannot be changed safely is refused, with its place", () => {
