@@ -1,7 +1,8 @@
 /** Makes an answer, or an error, into what goes over the wire: a text and a structure that say the same. */
 import { PveError, Refusal, UsageError } from "../errors.ts";
 import { cleaned, renderText } from "../shape/render.ts";
-import { cleanText, untrusted } from "../shape/untrusted.ts";
+import { oneLine } from "../shape/table.ts";
+import { untrusted } from "../shape/untrusted.ts";
 import { type Redact, redacted } from "../safety/redact.ts";
 import type { Question } from "./confirm.ts";
 
@@ -18,6 +19,7 @@ export interface CallResult {
 
 /** Longer error texts are cut: PVE may answer with anything. */
 const LONGEST_ERROR = 4000;
+const LONGEST_REMEDY = 3000;
 
 const asIs: Redact = (text) => text;
 
@@ -73,7 +75,8 @@ export function failure(error: unknown, redact: Redact = asIs): CallResult {
   const remedy = remedyOf(error);
   // Lines below the first are indented: none of them can pose as ours.
   const message = untrusted(redact(error.message), LONGEST_ERROR).replace(/\n(?! )/g, "\n  ");
-  const text = message + (remedy === undefined ? "" : `\nWhat to do: ${cleanText(redact(remedy))}`);
+  const text = message +
+    (remedy === undefined ? "" : `\nWhat to do: ${oneLine(untrusted(redact(remedy), LONGEST_REMEDY))}`);
   const { details, kind } = factsOf(error);
   return {
     content: [{ type: "text", text }],

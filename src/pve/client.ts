@@ -21,6 +21,8 @@ export interface Answer {
   readonly body: string;
   /** PVE's clock, as its Date header says. */
   readonly date?: string;
+  /** Where a redirect leads. */
+  readonly location?: string;
 }
 
 /** What a request was, for tracing and auditing: names of parameters, never their values. */
@@ -45,6 +47,8 @@ export interface SendOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told of every request that is sent for this call, those of state checks and repeated ones included. */
   readonly onRequest?: ((record: RequestRecord) => void) | undefined;
+  /** Told how many rows there are in all, where PVE puts that beside a page of them. */
+  readonly onTotal?: ((total: number) => void) | undefined;
 }
 
 /** Puts a call through the gate and to PVE. */
@@ -66,6 +70,7 @@ export function createClient(send: Send): PveClient {
     try {
       const body: unknown = JSON.parse(answer.body);
       const data = typeof body === "object" && body !== null && "data" in body ? body.data : undefined;
+      if (typeof body === "object" && body !== null && "total" in body) options.onTotal?.(Number(body.total));
       return decode(data, shapes[call]);
     } catch (error) {
       if (!(error instanceof SyntaxError) && !(error instanceof DecodeError)) throw error;

@@ -1,22 +1,33 @@
 /** Turns what PVE answered instead of a result into one PveError that says what to do next. */
-import { PveError, type PveErrorKind } from "../errors.ts";
+import { PveError, type PveErrorDetails } from "../errors.ts";
 import type { Answer, Call } from "./client.ts";
+import { meaningOf } from "./reasons.ts";
 
 type Params = Readonly<Record<string, unknown>>;
 
 /** What is known about a failure; the rest of a PveError follows from the call. */
-interface Finding {
-  readonly kind: PveErrorKind;
+type Finding = Pick<PveErrorDetails, "kind" | "remedy" | "absent" | "lock" | "privileges" | "path"> & {
   readonly message: string;
-  readonly remedy?: string;
+};
+
+/** What PVE, or whatever answers in its place, may say at most (characters), of itself and of one parameter. */
+const LONGEST_REASON = 1000;
+const LONGEST_COMPLAINT = 300;
+const MOST_COMPLAINTS = 20;
+
+/** The path variables of a call with their values. */
+function subjectOf(call: Call, params: Params): Record<string, string | number> {
+  const subject: Record<string, string | number> = {};
+  for (const [, name = ""] of call.matchAll(/\{(\w+)\}/g)) {
+    const value = params[name];
+    if (typeof value === "string" || typeof value === "number") subject[name] = value;
+  }
+  return subject;
 }
 
 /** The method and path of a call with its values, as in "GET /nodes/pve1/qemu". */
-function described(call: Call, params: Params): string {
-  return call.replaceAll(/\{(\w+)\}/g, (variable, name: string) => {
-    const value = params[name];
-    return typeof value === "string" || typeof value === "number" ? String(value) : variable;
-  });
+function described(call: Call, subject: Readonly<Record<string, string | number>>): string {
+  return call.replaceAll(/\{(\w+)\}/g, (variable, name: string) => String(subject[name] ?? variable));
 }
 
 /** Text with the values of secret parameters taken out: PVE repeats what it does not like. */
@@ -29,6 +40,10 @@ function withoutSecrets(text: string, params: Params): string {
   return clean;
 }
 
+function cut(text: string, longest: number): string {
+  return text.length > longest ? `${text.slice(0, longest)}…` : text;
+}
+
 function textOf(value: unknown): string {
   return typeof value === "string" ? value.trim() : "";
 }
@@ -39,8 +54,8 @@ function parsed(answer: Answer): { message: string; fields: Record<string, strin
     const body: unknown = JSON.parse(answer.body);
     if (typeof body !== "object" || body === null) return { message: "", fields };
     if ("errors" in body && typeof body.errors === "object" && body.errors !== null) {
-      for (const [name, complaint] of Object.entries(body.errors)) {
-        fields[name] = textOf(complaint).replaceAll(/\s*\n\s*/g, "; ");
+      for (const [name, complaint] of Object.entries(body.errors).slice(0, MOST_COMPLAINTS)) {
+        fields[cut(name, 100)] = textOf(complaint).replaceAll(/\s*\n\s*/g, "; ").replace(/\.$/, "");
       }
     }
     return { message: "message" in body ? textOf(body.message) : "", fields };
@@ -49,153 +64,176 @@ function parsed(answer: Answer): { message: string; fields: Record<string, strin
   }
 }
 
-/** The least of PVE's own roles that holds a privilege; PVEAdmin has nearly all of them. */
-const roles: readonly (readonly [RegExp, string])[] = [
-  [/^(VM|Datastore|Sys|Pool|SDN|Mapping|VM\.GuestAgent)\.Audit$/, "PVEAuditor"],
-  [/^VM\.(PowerMgmt|Backup|Console|Config\.(CDROM|Cloudinit)|GuestAgent\.File\w+)$/, "PVEVMUser"],
-  [/^VM\.Clone$/, "PVETemplateUser"],
-  [/^VM\./, "PVEVMAdmin"],
-  [/^Datastore\.AllocateSpace$/, "PVEDatastoreUser"],
-  [/^Datastore\./, "PVEDatastoreAdmin"],
-  [/^Sys\.(Syslog|Console)$/, "PVESysAdmin"],
-  [/^SDN\.Use$/, "PVESDNUser"],
-  [/^Pool\./, "PVEPoolAdmin"],
-];
-
 function forbidden(what: string, reason: string): Finding {
-  const needed = /^Permission check failed \((\/[^,)]*), ([\w.|]+)\)/.exec(reason);
-  const path = needed?.[1];
-  const privileges = /, ([\w.|]+)\)$/.exec(reason)?.[1]?.split("|") ?? [];
-  const [first] = privileges;
-  const role = roles.find(([privilege]) => first !== undefined && privilege.test(first))?.[1] ?? "ROLE";
-  const privilege = first === undefined
+  const message = `PVE forbids ${what}: ${reason}`;
+  const rootOnly = meaningOf(reason);
+  if (rootOnly?.kind === "forbidden") return { ...rootOnly, message };
+  // Some checks name neither path nor privilege, some a privilege alone (captured 96, 118).
+  const [, path = "", any = ""] = /^Permission check failed \((\/[^,)]*)?, ([\w.|]+)\)/.exec(reason) ?? [];
+  const privileges = any.split("|").filter((privilege) => privilege !== "");
+  const wanted = privileges.length === 0
     ? "the missing privilege"
     : privileges.length === 1
-    ? first
+    ? any
     : `one of ${privileges.join(", ")}`;
   return {
     kind: "forbidden",
-    message: `PVE forbids ${what}: ${reason}`,
-    remedy:
-      `Grant ${privilege} on ${path ?? "the path"} on the PVE host: pveum acl modify ${
-        path ?? "PATH"
-      } --tokens 'USER@REALM!TOKEN' --roles ${role}; ` +
-      `a privilege-separated token needs its own ACL, and its user the same privilege (--users 'USER@REALM')`,
+    message,
+    remedy: `A person has to grant ${wanted} on ${path === "" ? "the path" : path} to the token on the PVE host; ` +
+      "a token with privilege separation needs it itself, and its user, too",
+    ...(privileges.length === 0 ? {} : { privileges }),
+    ...(path === "" ? {} : { path }),
   };
 }
 
-/** What PVE says in a 500, what that means, and what to do. The first that matches holds. */
-const reasons: readonly (readonly [RegExp, PveErrorKind, string])[] = [
-  [
-    /hostname lookup '.*' failed|no such cluster node/,
-    "missing",
-    "List the nodes to see their names: a node is named as in the PVE web interface",
-  ],
-  [
-    /^Configuration file '.*\/(?:qemu-server|lxc)\/\d+\.conf' does not exist/,
-    "missing",
-    "List the guests to see which vmid is what and where: it may be on another node, or a container instead of a VM",
-  ],
-  [/storage '.*' does not exist|no such storage/, "missing", "List the storages of the node to see their names"],
-  [/volume .* does not exist|no such volume|unable to find/, "missing", "List the content of the storage"],
-  [/does not exist|no such \w+|not found/, "missing", "List what there is, and use one of those names"],
-  [
-    /is locked|can't lock file|unable to (?:acquire|get) .*lock/,
-    "conflict",
-    "Wait until the task that holds the lock has ended; if none is running, a person can look at it on the PVE host",
-  ],
-  [/already exists|already defined|already used/, "conflict", "Use a free vmid or name"],
-  [/checksum mismatch/, "conflict", "Somebody else changed it meanwhile: read it again and decide anew"],
-  [/protection mode enabled/, "conflict", "It is protected on purpose: leave it, or ask the person who protected it"],
-  [/guest agent is not running/i, "conflict", "Start the QEMU guest agent inside the guest, or wait until it is up"],
-  [/No QEMU guest agent configured/i, "conflict", "Enable the agent in the VM's options and restart the VM"],
-  [/got timeout|timed? ?out/i, "busy", "PVE is busy: look at the state first, then try again"],
-  [/not running/, "conflict", "Start it first; nothing was changed"],
-  [/already running|is running/, "conflict", "It runs already: stop it first if the change needs that"],
-  [/not supported|not allowed|only root can/, "invalid", "Leave out what PVE names, or choose another way"],
-  [/no options specified|unable to parse|invalid|malformed/, "invalid", "Correct the value that PVE names"],
-];
-
 function invalid(what: string, reason: string, fields: Readonly<Record<string, string>>): Finding {
   const complaints = Object.entries(fields).map(([name, complaint]) => `${name}: ${complaint}`).join("; ");
-  if (/no such task/.test(complaints)) {
-    return {
-      kind: "missing",
-      message: `PVE knows no such task for ${what}: ${complaints}`,
-      remedy: "Use a UPID exactly as PVE returned it; old tasks leave the list",
-    };
+  const message = complaints === ""
+    ? `PVE refused ${what}: ${reason}`
+    : `PVE refused the parameters of ${what}: ${complaints}`;
+  // Most complaints are about a value's form; a few about what there is, and what only root may do.
+  const meaning = meaningOf(complaints);
+  if (meaning !== undefined && ["missing", "conflict", "forbidden"].includes(meaning.kind)) {
+    return { ...meaning, message };
   }
-  if (/already exists/.test(complaints)) {
+  const names = Object.keys(fields).join(", ");
+  return {
+    kind: "invalid",
+    message,
+    remedy: names === ""
+      ? "Correct what PVE names; nothing was changed"
+      : `Correct ${names} as PVE says; nothing was changed`,
+  };
+}
+
+/** PVE tells no cause, and answers only after three seconds. */
+function unauthenticated(what: string, reason: string): Finding {
+  const message = `PVE did not accept the API token for ${what}: ${reason}`;
+  if (/^authentication failed/i.test(reason)) {
     return {
-      kind: "conflict",
-      message: `PVE refused ${what}: ${complaints}`,
-      remedy: "Use a free vmid or name",
+      kind: "unauthenticated",
+      message,
+      remedy:
+        "PVE does not say which of these it is: the secret (PROXMOX_TOKEN_VALUE) is wrong or was renewed; there is no such user, realm or token (PROXMOX_USER as in agent@pve, PROXMOX_TOKEN_NAME); the token or its user has expired or is disabled. On the host: pveum user token list USER@REALM, and pveum user list",
     };
   }
   return {
-    kind: "invalid",
-    message: complaints === ""
-      ? `PVE refused ${what}: ${reason}`
-      : `PVE refused the parameters of ${what}: ${complaints}`,
-    remedy: "Correct the parameters that PVE names",
+    kind: "unauthenticated",
+    message,
+    remedy: /no ticket/i.test(reason)
+      ? "PVE has seen no API token: something in between takes the Authorization header away, or the token is not of the form USER@REALM!NAME=SECRET; check PROXMOX_USER (with its realm, as in agent@pve) and PROXMOX_TOKEN_NAME, and that PROXMOX_HOST names PVE itself"
+      : "Check the token: PROXMOX_USER with its realm, PROXMOX_TOKEN_NAME, PROXMOX_TOKEN_VALUE",
   };
 }
 
 const notPve = "Check that PROXMOX_HOST and PROXMOX_PORT name the PVE API itself, not a proxy or another service";
 
-function find(answer: Answer, what: string, reason: string, fields: Readonly<Record<string, string>>): Finding {
+/** What a page calls itself; it often tells which proxy or login it is. */
+function titleOf(body: string): string {
+  const title = /<title[^>]*>([^<]{1,200})/i.exec(body.slice(0, 20_000))?.[1]?.replaceAll(/\s+/g, " ").trim() ?? "";
+  return title === "" ? "" : ` titled ${JSON.stringify(cut(title, 80))}`;
+}
+
+/** Where a redirect leads, without its query and credentials, which may be a session's. */
+function leadsTo(location = ""): string {
+  const here = "https://here.invalid";
+  if (location === "" || !URL.canParse(location, here)) return "";
+  const { protocol, origin, pathname } = new URL(location, here);
+  if (!/^https?:$/.test(protocol)) return "";
+  return ` to ${cut(origin === here ? pathname : `${origin}${pathname}`, 200)}`;
+}
+
+/** What a proxy answers, but never PVE, which has no 404. */
+const STRANGE: ReadonlySet<number> = new Set([200, 404, 405, 407, 408, 411, 413, 414, 421, 429, 431]);
+
+/** Whether the request may have been carried out although its answer got lost. */
+function mayHaveActed(status: number, reason: string): boolean {
+  // 595: the node was not reached. TLS comes before the request.
+  return status !== 595 && !/tls|certificate|ssl/i.test(reason);
+}
+
+const lookFirst = "Look at the state and the tasks before repeating it: it was not sent again";
+
+/** pveproxy passes requests on to the node they are for, and makes up these statuses when that fails. */
+function nodeUnreached(what: string, answer: Answer, reason: string, write: boolean): Finding {
+  const acted = write && mayHaveActed(answer.status, reason);
+  const message = `PVE could not reach the node for ${what}: ${answer.status} ${reason}`;
+  if (/tls|certificate|ssl/i.test(reason)) {
+    return {
+      kind: "busy",
+      message,
+      remedy:
+        "The nodes do not trust each other's certificates: a person runs pvecm updatecerts on that node and restarts pveproxy",
+    };
+  }
+  return {
+    kind: "busy",
+    message: acted ? `${message}; PVE may still have carried it out` : message,
+    remedy: acted
+      ? lookFirst
+      : "Check with list_nodes that the node is online; then try again, or set PROXMOX_HOST to that node",
+  };
+}
+
+function find(answer: Answer, call: Call, what: string, reason: string, fields: Record<string, string>): Finding {
   const { status } = answer;
+  const write = !call.startsWith("GET ");
   if (status >= 300 && status < 400) {
     return {
       kind: "unreadable",
-      message: `${what} was answered with a redirect (${status} ${reason}), which PVE never does over HTTPS`,
+      message: `${what} was answered with a redirect (${status} ${reason})${
+        leadsTo(answer.location)
+      }, which PVE never does over HTTPS`,
       remedy: notPve,
     };
   }
-  // PVE never answers with 404 or 407: a web server or a proxy does.
-  if (/html/i.test(answer.contentType) || [200, 404, 407].includes(status)) {
+  if (/html/i.test(answer.contentType) || STRANGE.has(status)) {
+    const of = `${status}, ${answer.contentType || "no content type"}`;
+    const gateway = status >= 500;
+    const acted = write && gateway;
     return {
       kind: "unreadable",
-      message: `${what} was answered with a page (${status}, ${answer.contentType || "no content type"}), not by PVE`,
-      remedy: notPve,
+      message: `${what} was answered with a page (${of})${titleOf(answer.body)}, not by PVE${
+        acted ? "; PVE may still have carried it out" : ""
+      }`,
+      remedy: `${acted ? `${lookFirst}. ` : ""}${notPve}${
+        gateway ? "; if a proxy is meant, see why it cannot reach pveproxy" : ""
+      }`,
     };
   }
   if (status === 400) return invalid(what, reason, fields);
-  if (status === 401) {
-    return {
-      kind: "unauthenticated",
-      message: `PVE did not accept the API token for ${what}: ${reason}`,
-      remedy: "Check the token id (PROXMOX_USER and PROXMOX_TOKEN_NAME: user, realm and token name), the secret " +
-        "(PROXMOX_TOKEN_VALUE), and on the host whether the token or its user is disabled or expired " +
-        "(pveum user token list USER@REALM)",
-    };
-  }
+  if (status === 401) return unauthenticated(what, reason);
   if (status === 403) return forbidden(what, reason);
-  if (status === 501) {
+  if (status === 501 && /too large/.test(reason)) {
+    return { kind: "invalid", message: `PVE refused ${what}: ${reason}`, remedy: "Send less at once: 512 KiB at most" };
+  }
+  if (status === 501 || status === 506) {
     return {
       kind: "unsupported",
       message: `This PVE does not know ${what}: ${reason}`,
       remedy: "Check the version of PVE: this program is made for PVE 8 and 9",
     };
   }
-  if (status === 595 || status === 596) {
-    return {
-      kind: "busy",
-      message: `PVE could not reach the node for ${what}: ${status} ${reason}`,
-      remedy: "Check that the node is online, and its name; then try again",
-    };
-  }
+  if (status >= 595 && status <= 599) return nodeUnreached(what, answer, reason, write);
   if (status === 502 || status === 503 || status === 504) {
     return {
       kind: "busy",
-      message: `${what} was not carried out in time: ${status} ${reason}`,
-      remedy: "Try again in a moment; if it stays, check pveproxy and pvedaemon on the host",
+      message: `${what} was not carried out in time: ${status} ${reason}${
+        write ? "; PVE may still have carried it out" : ""
+      }`,
+      remedy: `${
+        write ? lookFirst : "Try again in a moment"
+      }; if it stays, check pveproxy and pvedaemon on the host, and any proxy in between`,
     };
   }
-  const known = reasons.find(([pattern]) => pattern.test(reason));
-  return known === undefined
-    ? { kind: "failed", message: `${what} failed: ${status} ${reason}`, remedy: "Look at PVE's own log of the node" }
-    : { kind: known[1], message: `${what} failed: ${reason}`, remedy: known[2] };
+  const meaning = meaningOf(reason);
+  return meaning === undefined
+    ? {
+      kind: "failed",
+      message: `${what} failed: ${status} ${reason}`,
+      remedy: "Look at PVE's own log of the node, at this time: journalctl -u pvedaemon -u pveproxy",
+    }
+    : { ...meaning, message: `${what} failed: ${reason}` };
 }
 
 /**
@@ -204,17 +242,21 @@ function find(answer: Answer, what: string, reason: string, fields: Readonly<Rec
  */
 export function answerError(answer: Answer, call: Call, params: Params): PveError {
   const { message, fields } = parsed(answer);
-  const reason = withoutSecrets(message === "" ? answer.reason.trim() : message, params).replace(/\.$/, "");
+  const words = withoutSecrets(message === "" ? answer.reason.trim() : message, params).replace(/\.$/, "");
+  const reason = cut(words, LONGEST_REASON);
   const clean: Record<string, string> = {};
-  for (const [name, complaint] of Object.entries(fields)) clean[name] = withoutSecrets(complaint, params);
+  for (const [name, complaint] of Object.entries(fields)) {
+    clean[name] = cut(withoutSecrets(complaint, params), LONGEST_COMPLAINT);
+  }
+  const subject = subjectOf(call, params);
   const said = reason === "" ? "no reason given" : reason;
-  const finding = find(answer, described(call, params), said, clean);
-  return new PveError(finding.message, {
-    kind: finding.kind,
+  const { message: text, ...finding } = find(answer, call, described(call, subject), said, clean);
+  return new PveError(text, {
+    ...finding,
     status: answer.status,
     call,
     reason,
+    ...(Object.keys(subject).length === 0 ? {} : { subject }),
     ...(Object.keys(clean).length === 0 ? {} : { fields: clean }),
-    ...(finding.remedy === undefined ? {} : { remedy: finding.remedy }),
   });
 }

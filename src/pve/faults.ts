@@ -100,7 +100,11 @@ function faultFinding(fault: Fault, at: Endpoint, where: string): Finding {
   }
 }
 
-function codeFinding(error: unknown, at: Endpoint, where: string): Finding {
+/** What macOS does to programs that may not see the local network looks like a missing route. */
+const macPrivacy =
+  "On macOS the app that starts this server (the terminal, the client) needs its own permission for the local network: System Settings, Privacy & Security, Local Network; where it works in a terminal and not in a client, this is it. Else: ";
+
+function codeFinding(error: unknown, at: Endpoint, where: string, os: string): Finding {
   const code = codeOf(error);
   const said = error instanceof Error && error.message !== "" ? error.message : code;
   const cannot = `Cannot reach PVE at ${where}`;
@@ -130,11 +134,20 @@ function codeFinding(error: unknown, at: Endpoint, where: string): Finding {
       left: false,
     };
   }
-  if (/^(EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|ETIMEDOUT)$/.test(code)) {
+  if (code === "ETIMEDOUT") {
+    return {
+      kind: "unreachable",
+      message: `${cannot}: nothing answers at that address (${code})`,
+      remedy: `${checkTarget}, that the host is switched on, and that no firewall drops the connection`,
+      // A connection that was there may time out, too.
+      left: !/\bconnect\b/.test(said),
+    };
+  }
+  if (/^(EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL)$/.test(code)) {
     return {
       kind: "unreachable",
       message: `${cannot}: there is no way to that address (${code})`,
-      remedy: `${checkTarget}, the network and firewalls on the way`,
+      remedy: `${os === "darwin" ? macPrivacy : ""}${checkTarget}, the network (VPN, VLAN) and firewalls on the way`,
       left: false,
     };
   }
@@ -165,12 +178,15 @@ function codeFinding(error: unknown, at: Endpoint, where: string): Finding {
   return { kind: "unreachable", message: `${cannot}: ${said}`, remedy: checkTarget, left: true };
 }
 
-/** The error for a request that got no whole answer. Never carries headers or bodies, so no secrets. */
-export function networkError(error: unknown, at: Endpoint, call: Call): PveError {
+/**
+ * The error for a request that got no whole answer. Never carries headers or bodies, so no secrets.
+ * @param os as Deno names it
+ */
+export function networkError(error: unknown, at: Endpoint, call: Call, os: string = Deno.build.os): PveError {
   if (error instanceof PveError) return error;
   if (error instanceof Fault && error.fault === "cancelled") return cancelled(call);
   const where = authority(at);
-  const finding = error instanceof Fault ? faultFinding(error, at, where) : codeFinding(error, at, where);
+  const finding = error instanceof Fault ? faultFinding(error, at, where) : codeFinding(error, at, where, os);
   const mayHaveActed = finding.left && !call.startsWith("GET ");
   return new PveError(
     `${call} failed: ${finding.message}${mayHaveActed ? "; PVE may still have carried it out" : ""}`,

@@ -131,6 +131,8 @@ export async function findGuest(
     `No ${words(kind)} ${wanted} is visible to this token${near.length > 0 ? `; there are ${several(near)}` : ""}`,
     {
       kind: "missing",
+      absent: { what: "guest", name: wanted },
+      candidates: near.map(described),
       remedy: guests.length === 0
         ? "The token sees no guest at all: it lacks VM.Audit on /vms (a token with privilege separation needs ACLs of its own)"
         : `See ${kind === "vm" ? "list_vms" : "list_containers"} for what there is`,

@@ -119,6 +119,7 @@ export function undiciTransport(
       body: request.body ?? null,
       signal,
     });
+    const location = header(answer.headers.location);
     try {
       return {
         status: answer.statusCode,
@@ -126,6 +127,7 @@ export function undiciTransport(
         contentType: header(answer.headers["content-type"]),
         date: header(answer.headers.date),
         body: await read(answer.body, /\bgzip\b/i.test(header(answer.headers["content-encoding"]))),
+        ...(location === "" ? {} : { location }),
       };
     } catch (error) {
       if (error instanceof Fault || signal.aborted) throw error;

@@ -3,6 +3,7 @@ import { deepEqual, equal, match, ok } from "node:assert/strict";
 import type { Answer, Call } from "../../src/pve/client.ts";
 import { answerError } from "../../src/pve/errors.ts";
 import { authority, Fault, isBrokenConnection, networkError } from "../../src/pve/faults.ts";
+import { meaningOf } from "../../src/pve/reasons.ts";
 import { PveError, type PveErrorKind } from "../../src/errors.ts";
 
 const start = "POST /nodes/{node}/qemu/{vmid}/status/start";
@@ -44,17 +45,17 @@ const fiveHundreds: readonly (readonly [string, PveErrorKind])[] = [
   ["storage 'nope' does not exist", "missing"],
   ["pool 'nope' does not exist", "missing"],
   ["no such user ('ghost@pve')", "missing"],
-  ["VM is locked (backup)", "conflict"],
-  ["CT is locked (snapshot-delete)", "conflict"],
-  ["can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout", "conflict"],
+  ["VM is locked (backup)", "locked"],
+  ["CT is locked (snapshot-delete)", "locked"],
+  ["can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout", "locked"],
   ["unable to create VM 110 - VM 110 already exists on node 'pve1'", "conflict"],
   ["unable to create VM 100: config file already exists", "conflict"],
   ["CT 230 already exists on node 'pve1'", "conflict"],
   ["create storage failed: storage ID 'extra' already defined", "conflict"],
   ["checksum mismatch (file change by other user?)", "conflict"],
   ["can't remove VM 120 - protection mode enabled", "conflict"],
-  ["QEMU guest agent is not running", "conflict"],
-  ["No QEMU guest agent configured", "conflict"],
+  ["QEMU guest agent is not running", "agent"],
+  ["No QEMU guest agent configured", "agent"],
   ["VM 110 not running", "conflict"],
   ["CT 200 not running", "conflict"],
   ["VM 101 is not running", "conflict"],
@@ -64,7 +65,7 @@ const fiveHundreds: readonly (readonly [string, PveErrorKind])[] = [
   ["VM 100 qmp command 'query-status' failed - got timeout", "busy"],
   ["Linked clone feature is not supported for 'data:110/vm-110-disk-0.qcow2' (scsi0)", "invalid"],
   ["parameter 'storage' not allowed for linked clones", "invalid"],
-  ["only root can set 'args' config", "invalid"],
+  ["only root can set 'args' config", "forbidden"],
   ["no options specified", "invalid"],
   ["unable to parse directory volume name 'abc'", "invalid"],
   ["something that nobody has foreseen", "failed"],
@@ -102,74 +103,62 @@ Deno.test("400 about a taken vmid is a conflict, about an unknown task a missing
   ok(error.message.includes(upid));
 });
 
-Deno.test("401 names what to check, as PVE gives no cause", () => {
-  for (const reason of ["No ticket", "Authentication failed!"]) {
-    const error = decoded(bare(401, reason), "unauthenticated", "GET /version", {});
-    equal(error.message, `PVE did not accept the API token for GET /version: ${reason}`);
-    for (const word of ["PROXMOX_USER", "PROXMOX_TOKEN_NAME", "PROXMOX_TOKEN_VALUE", "expired"]) {
-      ok(error.details.remedy?.includes(word), word);
-    }
+Deno.test("401 names everything that it may be, as PVE gives no cause", () => {
+  const refused = decoded(bare(401, "Authentication failed!"), "unauthenticated", "GET /version", {});
+  equal(refused.message, "PVE did not accept the API token for GET /version: Authentication failed!");
+  for (
+    const word of ["PROXMOX_USER", "PROXMOX_TOKEN_NAME", "PROXMOX_TOKEN_VALUE", "expired", "pveum user token list"]
+  ) {
+    ok(refused.details.remedy?.includes(word), word);
   }
+  const unseen = decoded(bare(401, "No ticket"), "unauthenticated", "GET /version", {});
+  match(unseen.details.remedy ?? "", /takes the Authorization header away, or the token is not of the form/);
 });
 
-Deno.test("403 names the privilege, the path, and the line that grants it", () => {
+Deno.test("403 tells the privileges and the path, in words and as facts", () => {
   const error = decoded(pveAnswer(403, "Permission check failed (/vms/100, VM.PowerMgmt)"), "forbidden");
   match(error.message, /^PVE forbids POST \/nodes\/pve1\/qemu\/100\/status\/start: Permission check failed/);
-  const remedy = error.details.remedy ?? "";
-  match(remedy, /^Grant VM\.PowerMgmt on \/vms\/100/);
-  match(remedy, /pveum acl modify \/vms\/100 --tokens 'USER@REALM!TOKEN' --roles PVEVMUser/);
-  match(remedy, /a privilege-separated token needs its own ACL/);
-});
-
-// The roles that PVE 9.2 ships hold these privileges.
-const roleFor: Readonly<Record<string, string>> = {
-  "/vms/100, VM.Audit": "PVEAuditor",
-  "/nodes/pve1, Sys.Audit": "PVEAuditor",
-  "/vms/100, VM.Clone": "PVETemplateUser",
-  "/vms/100, VM.Config.Disk|VM.Config.CDROM|VM.Config.CPU": "PVEVMAdmin",
-  "/vms/102, VM.GuestAgent.Unrestricted": "PVEVMAdmin",
-  "/storage/data, Datastore.AllocateSpace": "PVEDatastoreUser",
-  "/storage, Datastore.Allocate": "PVEDatastoreAdmin",
-  "/nodes/pve1, Sys.Syslog": "PVESysAdmin",
-  "/sdn/zones/localnetwork/vmbr0, SDN.Use": "PVESDNUser",
-  "/pool/prod, Pool.Allocate": "PVEPoolAdmin",
-  // No role but Administrator holds this one, which nobody should be told to grant.
-  "/nodes/pve1, Sys.PowerMgmt": "ROLE",
-};
-for (const [check, role] of Object.entries(roleFor)) {
-  Deno.test(`403 for ${check} suggests ${role}`, () => {
-    const error = decoded(pveAnswer(403, `Permission check failed (${check})`), "forbidden");
-    const [path = ""] = check.split(",");
-    ok(error.details.remedy?.includes(`pveum acl modify ${path} --tokens 'USER@REALM!TOKEN' --roles ${role};`));
-  });
-}
-
-Deno.test("403 with alternatives names them all", () => {
-  const error = decoded(
+  match(error.details.remedy ?? "", /grant VM\.PowerMgmt on \/vms\/100 to the token/);
+  deepEqual([error.details.privileges, error.details.path], [["VM.PowerMgmt"], "/vms/100"]);
+  const any = decoded(
     pveAnswer(403, "Permission check failed (/vms/101, VM.Config.Disk|VM.Config.CDROM)"),
     "forbidden",
   );
-  match(error.details.remedy ?? "", /^Grant one of VM\.Config\.Disk, VM\.Config\.CDROM on \/vms\/101/);
+  match(any.details.remedy ?? "", /grant one of VM\.Config\.Disk, VM\.Config\.CDROM on \/vms\/101/);
+  deepEqual(any.details.privileges, ["VM.Config.Disk", "VM.Config.CDROM"]);
+  const noPath = decoded(pveAnswer(403, "Permission check failed (, Sys.Audit)"), "forbidden");
+  match(noPath.details.remedy ?? "", /grant Sys\.Audit on the path/);
+  equal(decoded(pveAnswer(403, "Permission check failed"), "forbidden").details.privileges, undefined);
 });
 
-Deno.test("403 without a privilege, and without a path, still says what to do", () => {
-  match(decoded(pveAnswer(403, "Permission check failed"), "forbidden").details.remedy ?? "", /pveum acl modify PATH/);
-  const noPath = decoded(pveAnswer(403, "Permission check failed (, Sys.Audit)"), "forbidden");
-  match(noPath.details.remedy ?? "", /^Grant Sys\.Audit on the path/);
-  const ticket = pveAnswer(
-    403,
-    "Permission check failed (URI '/access/password' not available with API token, need proper ticket.\n)",
-  );
-  equal(answerError(ticket, start, vm).details.kind, "forbidden");
+Deno.test("what only root may do is no matter of privileges", () => {
+  const only = /No API token may do this/;
+  const option = pveAnswer(400, "Parameter verification failed.", { skiplock: "Only root may use this option." });
+  match(decoded(option, "forbidden").details.remedy ?? "", only);
+  match(decoded(pveAnswer(500, "only root can set 'lock' config"), "forbidden").details.remedy ?? "", only);
+  const ticket = "Permission check failed (URI '/access/password' not available with API token, need proper ticket.\n)";
+  match(answerError(pveAnswer(403, ticket), start, vm).details.remedy ?? "", only);
+  match(decoded(pveAnswer(403, "Permission check failed (user != root@pam)"), "forbidden").details.remedy ?? "", only);
 });
 
 Deno.test("501 means that this PVE does not know the call", () => {
   decoded(pveAnswer(501, "Method 'GET /nope' not implemented"), "unsupported");
 });
 
-Deno.test("595 and 596 mean that PVE could not reach the node", () => {
-  match(decoded(bare(596, "Broken pipe"), "busy").message, /could not reach the node .*: 596 Broken pipe$/);
+Deno.test("595 to 599 mean that PVE could not reach the node, and tell whether the request may have arrived", () => {
+  const read = decoded(bare(596, "Broken pipe"), "busy", "GET /nodes/{node}/status", { node: "pve2" });
+  match(read.message, /could not reach the node for GET \/nodes\/pve2\/status: 596 Broken pipe$/);
+  match(read.details.remedy ?? "", /list_nodes/);
   match(decoded(bare(595, "Connection refused"), "busy").message, /595 Connection refused$/);
+  const broken = decoded(bare(596, "Broken pipe"), "busy");
+  match(broken.message, /PVE may still have carried it out$/);
+  match(broken.details.remedy ?? "", /^Look at the state and the tasks before repeating it/);
+  const untrusted = decoded(
+    bare(596, "tls_process_server_certificate: certificate verify failed"),
+    "busy",
+  );
+  match(untrusted.details.remedy ?? "", /pvecm updatecerts/);
+  ok(!/may still/.test(untrusted.message));
 });
 
 Deno.test("redirects and pages come from something that is not PVE", () => {
@@ -201,7 +190,7 @@ Deno.test("what PVE repeats of a secret does not stand in the error", () => {
 
 Deno.test("a body that is not JSON, or not an object, leaves the reason phrase", () => {
   for (const body of ["", "not JSON", "null", "[]", '"text"', '{"message":5,"errors":7}']) {
-    const error = decoded(bare(500, "VM is locked (backup)", "text/plain", body), "conflict");
+    const error = decoded(bare(500, "VM is locked (backup)", "text/plain", body), "locked");
     equal(error.details.reason, "VM is locked (backup)");
   }
   match(decoded(bare(500, ""), "failed").message, /no reason given$/);
@@ -217,6 +206,7 @@ Deno.test("network errors say what to do, and whether a write may have acted", (
     ["ENOTFOUND", "unreachable", false],
     ["EAI_AGAIN", "unreachable", false],
     ["EHOSTUNREACH", "unreachable", false],
+    ["ETIMEDOUT", "unreachable", false],
     ["ERR_SSL_WRONG_VERSION_NUMBER", "unreachable", false],
     ["ECONNRESET", "unreachable", true],
     ["EPIPE", "unreachable", true],
@@ -234,6 +224,15 @@ Deno.test("network errors say what to do, and whether a write may have acted", (
     ok((read.details.remedy ?? "").length > 0);
     equal(isBrokenConnection(read), ["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"].includes(code), code);
   }
+});
+
+Deno.test("on macOS a missing route may be a missing permission", () => {
+  const remedyOn = (os: string, code = "EHOSTUNREACH") =>
+    networkError(systemError(code), at, "GET /version", os).details.remedy ?? "";
+  match(remedyOn("darwin"), /Privacy & Security, Local Network; where it works in a terminal and not in a client/);
+  match(remedyOn("darwin", "ENETUNREACH"), /Local Network/);
+  ok(!/macOS/.test(remedyOn("linux")));
+  match(remedyOn("linux"), /PROXMOX_HOST/);
 });
 
 Deno.test("the code of a network error is found in its cause and among several", () => {
@@ -264,4 +263,174 @@ Deno.test("a fault of the transport keeps its kind; a PveError stays what it is"
 Deno.test("an IPv6 address stands in brackets", () => {
   equal(authority({ host: "2001:db8::10", port: 8006 }), "[2001:db8::10]:8006");
   equal(authority({ host: "192.0.2.10", port: 8006 }), "192.0.2.10:8006");
+});
+
+/** One line for each thing that PVE can say: its words, and what the answer has to say about them. */
+const foreseen: readonly (readonly [words: string, kind: PveErrorKind, remedy: RegExp, facts?: object])[] = [
+  ["no such cluster node 'pve9'", "missing", /list_nodes/, { absent: { what: "node", name: "pve9" } }],
+  [
+    "hostname lookup 'nope' failed - failed to get address info for: nope: Name or service not known",
+    "missing",
+    /list_nodes/,
+    {
+      absent: { what: "node", name: "nope" },
+    },
+  ],
+  ["Configuration file 'nodes/pve1/qemu-server/999.conf' does not exist", "missing", /list_vms and list_containers/, {
+    absent: { what: "guest", name: "999" },
+  }],
+  ["unable to find VM '999'", "missing", /list_vms/, { absent: { what: "guest", name: "999" } }],
+  ["storage 'nope' does not exist", "missing", /list_storage/, { absent: { what: "storage", name: "nope" } }],
+  ["storage 'nfs' is not available on node 'pve2'", "missing", /not for this node/, {
+    absent: { what: "storage", name: "nfs" },
+  }],
+  ["storage 'nfs' is not online", "missing", /offline/],
+  ["unable to create CT 212 - volume 'local:vztmpl/nope.tar.gz' does not exist", "missing", /list_templates/, {
+    absent: { what: "template", name: "local:vztmpl/nope.tar.gz" },
+  }],
+  ["volume 'local:iso/nope.iso' does not exist", "missing", /Name a volume/, {
+    absent: { what: "volume", name: "local:iso/nope.iso" },
+  }],
+  ["bridge 'vmbr9' does not exist", "missing", /System, Network/, { absent: { what: "bridge", name: "vmbr9" } }],
+  ["pool 'nope' does not exist", "missing", /leave pool out/, { absent: { what: "pool", name: "nope" } }],
+  ["snapshot 'nope' does not exist", "missing", /snapname/, { absent: { what: "snapshot", name: "nope" } }],
+  ["VM is locked (backup)", "locked", /qm unlock/, { lock: "backup" }],
+  ["CT is locked (snapshot-delete)", "locked", /Nothing was changed/, { lock: "snapshot-delete" }],
+  ["can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout", "locked", /wait until it has ended/],
+  ["error with cfs lock 'storage-nfs': got lock request timeout", "locked", /same guest or storage/],
+  ["unable to create VM 110 - VM 110 already exists on node 'pve1'", "conflict", /next_vmid/],
+  ["unable to create VM 100: config file already exists", "conflict", /next_vmid/],
+  ["snapshot name 's1' already used", "conflict", /another name/],
+  ["checksum mismatch (file change by other user?)", "conflict", /nothing was written: read it again/],
+  ["can't remove VM 120 - protection mode enabled", "conflict", /protected on purpose/],
+  ["you can't start a vm if it's a template", "conflict", /clone it/],
+  ["VM quit/powerdown failed - got timeout", "busy", /stop_\* cuts its power/],
+  ["VM 100 qmp command 'query-status' failed - got timeout", "busy", /look at the state/],
+  ["No QEMU guest agent configured", "agent", /agent: true.*stop and start/],
+  ["QEMU guest agent is not running", "agent", /installed and running inside/],
+  ["VM 102 qga command 'guest-ping' failed - got timeout", "agent", /installed and running inside/],
+  ["Agent error: Command guest-exec has been disabled", "agent", /blocks this command.*No privilege in PVE/],
+  ["Agent error: The command guest-exec has been disabled for this instance", "agent", /blocks this command/],
+  ["Agent error: failed to open file '/tmp/none' (mode: 'r'): No such file or directory", "missing", /check the path/],
+  ["VM 101 is not running", "conflict", /Start it first/],
+  ["cluster not ready - no quorum?", "quorum", /pvecm status/],
+  ["error during cfs-locked 'file-user_cfg' operation: no quorum!", "quorum", /More than half/],
+  [
+    "unable to open file '/etc/pve/nodes/pve1/qemu-server/100.conf.tmp.1234' - Permission denied",
+    "quorum",
+    /Nothing was changed/,
+  ],
+  ["lvcreate 'pve/vm-100-disk-0' error: Volume group \"pve\" has insufficient free space", "full", /list_storage/],
+  ["unable to create image: No space left on device", "full", /more free space/],
+  ["zfs error: cannot create 'rpool/data/vm-100-disk-0': out of space", "full", /Ask for less/],
+  ["start failed: Cannot allocate memory", "full", /free memory/],
+  ["storage 'local' does not support content-type 'images'", "invalid", /allow more content/],
+  ["storage 'local-lvm' does not support container directories", "invalid", /rootdir for containers/],
+  ["Linked clone feature is not supported for 'data:110/vm-110-disk-0.qcow2' (scsi0)", "invalid", /full: true/],
+  ["snapshot feature is not available", "unsupported", /no snapshots/],
+  ["shrinking disks is not supported", "invalid", /only grow/],
+  [
+    "KVM virtualisation configured, but not available. Either disable in VM configuration or enable in BIOS.",
+    "unsupported",
+    /firmware/,
+  ],
+];
+for (const [words, kind, remedy, facts] of foreseen) {
+  Deno.test(`PVE says ${JSON.stringify(words)}: ${kind}, and what to do`, () => {
+    const error = answerError(pveAnswer(500, words), start, vm);
+    equal(error.details.kind, kind);
+    ok(error.message.includes(words.replace(/\.$/, "")), error.message);
+    match(error.details.remedy ?? "", remedy);
+    deepEqual(error.details.subject, vm);
+    for (const [name, value] of Object.entries(facts ?? {})) {
+      deepEqual(Object.entries(error.details).find(([key]) => key === name)?.[1], value);
+    }
+  });
+}
+
+Deno.test("a gateway's page names itself, and a write behind it may have happened", () => {
+  const page = "<html><head><title>Sign in · \n Authelia</title></head></html>";
+  const login = decoded(bare(200, "OK", "text/html", page), "unreadable");
+  match(login.message, /a page \(200, text\/html\) titled "Sign in · Authelia", not by PVE$/);
+  const gateway = bare(502, "Bad Gateway", "text/html", "<title>502 Bad Gateway</title>");
+  match(
+    decoded(gateway, "unreadable").message,
+    /titled "502 Bad Gateway", not by PVE; PVE may still have carried it out/,
+  );
+  match(
+    decoded(gateway, "unreadable").details.remedy ?? "",
+    /^Look at the state.*PROXMOX_HOST.*cannot reach pveproxy$/,
+  );
+  ok(!/may still/.test(decoded(gateway, "unreadable", "GET /version", {}).message));
+  const late = decoded(bare(504, "Gateway Timeout"), "busy");
+  match(late.message, /may still have carried it out/);
+  ok(decoded(bare(429, "Too Many Requests"), "unreadable").message.includes("(429, no content type)"));
+});
+
+Deno.test("a redirect tells where it leads, without what may be a session", () => {
+  const to = (location: string) => decoded({ ...bare(302, "Found"), location }, "unreadable").message;
+  match(
+    to("https://login.example/auth?rd=secret#x"),
+    /redirect \(302 Found\) to https:\/\/login\.example\/auth, which/,
+  );
+  match(to("/login?next=1"), /\) to \/login, which/);
+  ok(!/hunter2/.test(to("https://me:hunter2@login.example/")));
+  match(to("not a URL: \u0000"), /\) to \/not%20a/);
+  for (const odd of ["", "https://[", "javascript:alert(1)"]) {
+    match(to(odd), /\(302 Found\), which/);
+  }
+});
+
+Deno.test("an error stays small, whatever PVE answers", () => {
+  const errors = Object.fromEntries(Array.from({ length: 5000 }, (_, n) => [`key${n}`.repeat(40), "no ".repeat(5000)]));
+  const error = answerError(pveAnswer(400, "x".repeat(100_000), errors), config, vm);
+  ok(error.message.length < 10_000, String(error.message.length));
+  equal(Object.keys(error.details.fields ?? {}).length, 20);
+  ok((answerError(pveAnswer(500, "x".repeat(100_000)), start, vm).details.reason ?? "").length <= 1001);
+});
+
+interface Recorded {
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  readonly reason: string;
+  readonly type?: string;
+  readonly answer?: unknown;
+}
+
+function isRecorded(value: unknown): value is Recorded {
+  return typeof value === "object" && value !== null && "path" in value && "status" in value && "reason" in value;
+}
+
+async function recordedIn(file: string): Promise<Recorded[]> {
+  const parsed: unknown = JSON.parse(await Deno.readTextFile(new URL(`../fixtures/${file}`, import.meta.url)));
+  ok(Array.isArray(parsed) && parsed.every(isRecorded));
+  return parsed;
+}
+
+Deno.test("every recorded error of PVE is decoded into a kind, with what to do", async () => {
+  const all = [...await recordedIn("captured/answers.json"), ...await recordedIn("errors.json")];
+  const errors = all.filter(({ status }) => status !== 200);
+  ok(errors.length > 130, String(errors.length));
+  for (const { status, reason, type = "", answer, method, path } of errors) {
+    const body = answer === undefined ? "" : JSON.stringify(answer);
+    const error = answerError({ status, reason, contentType: type, body }, "GET /version", {});
+    const told = `${method} ${path}: ${status} ${reason} → ${error.details.kind}`;
+    ok(error.details.kind !== "failed", told);
+    ok((error.details.remedy ?? "").length > 10, told);
+  }
+});
+
+Deno.test("every recorded failure of a task is known, with what to do", async () => {
+  const outcomes = new Set<string>();
+  for (const { answer } of await recordedIn("captured/answers.json")) {
+    for (const [, outcome = ""] of JSON.stringify(answer ?? null).matchAll(/"exitstatus":"((?:[^"\\]|\\.)*)"/g)) {
+      outcomes.add(outcome);
+    }
+  }
+  // Outcomes whose cause stands in the log alone.
+  const elsewhere = /^(?:OK|WARNINGS: \d+|job errors|command '.*' failed: exit code \d+)$/;
+  const causes = [...outcomes].filter((outcome) => !elsewhere.test(outcome));
+  ok(causes.length >= 12, causes.join("\n"));
+  for (const cause of causes) ok(meaningOf(cause) !== undefined, cause);
 });
