@@ -15,7 +15,9 @@ async function main(): Promise<number | undefined> {
     case "call":
       return await (await import("./src/cli/call.ts")).callCommand(command);
     case "doctor":
-      return await (await import("./src/cli/doctor.ts")).doctorCommand(command);
+      return command.confinement
+        ? await (await import("./src/cli/confinement.ts")).checkConfinement(command)
+        : await (await import("./src/cli/doctor.ts")).doctorCommand(command);
     case "tools":
       (await import("./src/cli/tools.ts")).toolsCommand(command);
       return 0;

@@ -14,6 +14,16 @@ const flags = {
     usage: "--env-file FILE",
     help: "Read settings from FILE; the environment wins over it",
   },
+  confinement: {
+    type: "boolean",
+    usage: "--confinement",
+    help: "Try from inside the server what must not work, and show what was refused",
+  },
+  elsewhere: {
+    type: "string",
+    usage: "--elsewhere HOST:PORT",
+    help: "With --confinement: an address to try, where nothing must arrive (default: 192.0.2.1:443)",
+  },
   trace: { type: "boolean", usage: "--trace", help: "Log each request to PVE on stderr" },
   client: { type: "string", usage: "--client NAME", help: "The client to install into; install --list names them" },
   name: {
@@ -52,7 +62,7 @@ const commands = [
   {
     name: "doctor",
     usage: "doctor",
-    flags: ["json", "env-file"],
+    flags: ["confinement", "elsewhere", "demo", "json", "env-file", "trace"],
     help:
       "Check settings, connection, trust, token and privileges, and say what to do; exits with 0, 1 (worth a look) or 2",
   },
@@ -96,7 +106,15 @@ export type Command =
     readonly envFile: string | undefined;
     readonly trace: boolean;
   }
-  | { readonly command: "doctor"; readonly json: boolean; readonly envFile: string | undefined }
+  | {
+    readonly command: "doctor";
+    readonly confinement: boolean;
+    readonly elsewhere: string | undefined;
+    readonly demo: boolean;
+    readonly json: boolean;
+    readonly envFile: string | undefined;
+    readonly trace: boolean;
+  }
   | { readonly command: "tools"; readonly json: boolean }
   | { readonly command: "guarantee"; readonly json: boolean }
   /** `port` is undefined where none was given. */
@@ -156,7 +174,15 @@ export function parseArguments(args: readonly string[], stdinIsTerminal: boolean
     case "call":
       return { command: "call", ...parseCall(rest), demo, json, envFile, trace };
     case "doctor":
-      return { command: "doctor", json, envFile };
+      return {
+        command: "doctor",
+        confinement: given.has("confinement"),
+        elsewhere: given.get("elsewhere"),
+        demo,
+        json,
+        envFile,
+        trace,
+      };
     case "tools":
       return { command: "tools", json };
     case "guarantee":
