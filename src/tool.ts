@@ -1,6 +1,8 @@
 /** The contract of a tool: one declaration from which everything else about it is derived. */
 import type { z } from "zod";
 import type { Call, PveClient } from "./pve/client.ts";
+import type { GuestQueue } from "./pve/queue.ts";
+import type { TaskWatch } from "./pve/watch.ts";
 
 /** How far a tool reaches. There is no tier for destroying. */
 export type Tier = "read" | "lifecycle" | "provision" | "exec";
@@ -28,6 +30,33 @@ export interface ToolContext<in C extends Call = Call> {
   readonly started: Map<string, Promise<StartedTask>>;
   /** The numbers that creating calls of this process are just asking PVE for. */
   readonly claimed: Set<number>;
+  /** Waits for tasks, with one poller for each. */
+  readonly watch: TaskWatch;
+  /** Lets writes to one guest through one after the other. */
+  readonly queue: GuestQueue;
+  readonly server: ServerFacts;
+  /** Milliseconds since the epoch. */
+  now(): number;
+}
+
+/** What the server can tell about itself; nothing of it is secret. */
+export interface ServerFacts extends SessionFacts {
+  readonly version: string;
+  readonly readOnly: boolean;
+  /** The tools that the settings allow. */
+  readonly tools: readonly Pick<Tool, "name" | "tier" | "toolset" | "privileges">[];
+}
+
+/** What only the one who reads the settings knows. */
+export interface SessionFacts {
+  /** "pve.lan:8006"; undefined while nothing is configured. */
+  readonly host?: string | undefined;
+  /** The token's id, never its secret. */
+  readonly token?: string | undefined;
+  /** How the host's certificate is checked; "demo": there is no host. */
+  readonly trust?: "none" | "system" | "ca" | "pin" | "demo" | undefined;
+  /** The file that settings were read from. */
+  readonly settingsFile?: string | undefined;
 }
 
 /** A task that a creating call has started. */

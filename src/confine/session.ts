@@ -4,11 +4,12 @@ import { UsageError } from "../errors.ts";
 import { createDispatch, type Dispatch } from "../mcp/dispatch.ts";
 import { createClient, type PveClient } from "../pve/client.ts";
 import { connect, type RequestRecord } from "../pve/connection.ts";
+import { authority } from "../pve/faults.ts";
 import { undiciTransport } from "../pve/transport.ts";
 import type { AuditLog } from "../safety/audit.ts";
 import { cleanText } from "../shape/untrusted.ts";
 import { chooseTools } from "../safety/toolsets.ts";
-import type { Tool } from "../tool.ts";
+import type { SessionFacts, Tool } from "../tool.ts";
 import { tools } from "../tools/mod.ts";
 
 export interface SessionOptions {
@@ -63,6 +64,15 @@ function realClient(settings: Settings, watch: Watch, log: (line: string) => voi
   return createClient(connect(undiciTransport(target, (message) => log(cleanText(`Warning: ${message}`))), watch));
 }
 
+/** What the tools may tell of the settings. */
+function factsOf(settings: Settings | undefined): SessionFacts {
+  if (settings === undefined) return { trust: "demo" };
+  const { target, file } = settings;
+  return target === undefined
+    ? { settingsFile: file }
+    : { settingsFile: file, host: authority(target), token: target.tokenId, trust: target.trust.mode };
+}
+
 /**
  * Opens a session.
  * @throws {UsageError} where the settings choose tools that do not exist
@@ -78,6 +88,7 @@ export async function openSession({ settings, trace, audit, log }: SessionOption
     settings: settings ?? { readOnly: false },
     audit,
     secrets: secret === undefined ? [] : [secret],
+    session: factsOf(settings),
     onBug: (error, redact) =>
       log(cleanText(redact(error instanceof Error ? error.stack ?? error.message : String(error)))),
     ...(trace ? { onDone: (tool: string) => log(`= ${tool}`) } : {}),

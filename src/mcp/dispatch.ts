@@ -2,16 +2,20 @@
 import { PveError, Refusal } from "../errors.ts";
 import { narrow, type PveClient, type RequestRecord } from "../pve/client.ts";
 import { listGuests } from "../pve/guests.ts";
+import { GuestQueue } from "../pve/queue.ts";
+import { TaskWatch } from "../pve/watch.ts";
 import { type AuditLog, createAudit } from "../safety/audit.ts";
 import { decide, type GuestFacts, judge, needsFacts, offers, type PolicySettings } from "../safety/policy.ts";
 import { subjectOf, withPool, writeIn, writeOf } from "../safety/policy.ts";
 import { type Redact, redacted, redactor, secretsIn } from "../safety/redact.ts";
 import { oneLine } from "../shape/table.ts";
 import { untrusted } from "../shape/untrusted.ts";
-import type { StartedTask, Tool } from "../tool.ts";
+import type { ServerFacts, SessionFacts, StartedTask, Tool } from "../tool.ts";
+import { VERSION } from "../version.ts";
 import { auditAfter } from "./audited.ts";
 import { createConfirmations, type Dialogue, questionAbout } from "./confirm.ts";
 import { type CallResult, failure, isExpected, question, success, warned } from "./content.ts";
+import { explained } from "./explain.ts";
 import { parse } from "./parse.ts";
 
 /** What a call brings along. */
@@ -35,6 +39,10 @@ export interface DispatchOptions {
   readonly audit?: AuditLog | undefined;
   /** Never to be shown: the token's secret. */
   readonly secrets?: readonly string[];
+  /** What server_info tells beside what is known here. */
+  readonly session?: SessionFacts;
+  /** Milliseconds since the epoch; tests hand in a clock. Default: the system's. */
+  readonly now?: () => number;
 }
 
 /** Runs tools by name. */
@@ -53,6 +61,9 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   const started = new Map<string, Promise<StartedTask>>();
   // A number that is protected is never chosen for a new guest.
   const claimed = new Set<number>(settings.protected?.vmids);
+  const offered = tools.filter((tool) => offers(tool, settings));
+  const server: ServerFacts = { ...options.session, version: VERSION, readOnly: settings.readOnly, tools: offered };
+  const [watch, queue] = [new TaskWatch(), new GuestQueue()];
   const confirmations = createConfirmations();
   const audit = options.audit === undefined ? undefined : createAudit(options.audit);
 
@@ -81,6 +92,10 @@ export function createDispatch(options: DispatchOptions): Dispatch {
         progress: progress && ((text, ratio) => progress(oneLine(untrusted(redact(text), LONGEST_PROGRESS)), ratio)),
         started,
         claimed,
+        watch,
+        queue,
+        server,
+        now: options.now ?? Date.now,
       });
       const checked = tool.output.safeParse(answer);
       if (!checked.success) {
@@ -90,20 +105,26 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       return warned(success(checked.data, redact), warning);
     } catch (error) {
       const warning = await record?.close(auditAfter(tool, error, requests, redact));
-      return warned(failed(tool, error, signal, redact), warning);
+      return warned(await failed(tool, error, input, signal, redact), warning);
     }
   }
 
-  function failed(tool: Tool, error: unknown, signal: AbortSignal, redact: Redact): CallResult {
+  async function failed(
+    tool: Tool,
+    error: unknown,
+    args: unknown,
+    signal: AbortSignal,
+    redact: Redact,
+  ): Promise<CallResult> {
     if (signal.aborted && !(error instanceof PveError)) {
       return failure(new PveError("The call was cancelled", { kind: "cancelled" }));
     }
     if (!isExpected(error)) onBug(error, redact);
-    return failure(withPrivileges(tool, error), redact);
+    return failure(await explained(error, { tool, args, pve, token: options.session?.token, signal }), redact);
   }
 
   return {
-    offered: tools.filter((tool) => offers(tool, settings)),
+    offered,
     async call(tool, args, options) {
       let redact = redactor(secrets);
       try {
@@ -111,7 +132,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
         redact = redactor([...secrets, ...secretsIn(args)]);
         return await run(tool, args, options, redact);
       } catch (error) {
-        return failed(tool, error, options.signal, redact);
+        return await failed(tool, error, args, options.signal, redact);
       } finally {
         onDone?.(tool.name);
       }
@@ -146,16 +167,4 @@ function supervised(
       return pve.call(call, params, { ...options, onRequest: (request) => requests.push(request) });
     },
   };
-}
-
-/** PVE often says only that a permission check failed: then what the tool needs is all there is to tell. */
-function withPrivileges(tool: Tool, error: unknown): unknown {
-  if (!(error instanceof PveError) || error.details.kind !== "forbidden") return error;
-  if (/\(.+\)/.test(error.details.reason ?? "") || tool.privileges.length === 0) return error;
-  const needed = tool.privileges.map(({ path, any, when }) =>
-    `${any.join(" or ")} on ${path}${when === undefined ? "" : ` (${when})`}`
-  );
-  const remedy = `PVE does not say which privilege is missing; ${tool.name} needs ${needed.join(", ")}. ` +
-    "A privilege-separated token needs its own ACL: pveum acl modify PATH --tokens 'USER@REALM!TOKEN' --roles ROLE";
-  return new PveError(error.message, { ...error.details, remedy }, { cause: error });
 }

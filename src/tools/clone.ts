@@ -55,8 +55,8 @@ async function prepare(
   return source;
 }
 
-function place(source: Guest, input: CloneInput): { node: string; note?: string } {
-  return { node: input.target ?? source.node };
+function place(source: Guest, input: CloneInput): { node: string; source: number } {
+  return { node: input.target ?? source.node, source: source.vmid };
 }
 
 export const cloneVm = defineTool({

@@ -7,6 +7,7 @@ import { defineTool } from "../tool.ts";
 import * as options from "./options.ts";
 import * as params from "./params.ts";
 import { toSetContainer, toSetVm } from "./privileges.ts";
+import { changeInTurn, taskCalls } from "./waiting.ts";
 
 const changed = z.object({
   vmid: z.number(),
@@ -112,49 +113,53 @@ export const setVmConfig = defineTool({
     "GET /nodes/{node}/qemu/{vmid}/config",
     "GET /nodes/{node}/qemu/{vmid}/pending",
     "PUT /nodes/{node}/qemu/{vmid}/config",
+    ...taskCalls,
   ],
   privileges: toSetVm,
-  async run(input, { pve, signal }) {
+  async run(input, context) {
+    const { pve, signal } = context;
     needSomething(input.config);
     const { vmid, node, name } = await findGuest(pve, input, "vm", "set_container_config", { signal });
-    const before = await pve.call("GET /nodes/{node}/qemu/{vmid}/config", { node, vmid }, { signal });
-    const { agent, iso, cloudinit, ...plain } = input.config;
-    const extra: Record<`ide${number}` | `sata${number}` | `scsi${number}`, string> = {};
-    if (iso !== undefined) {
-      const value = iso === "none" ? "none,media=cdrom" : `${iso},media=cdrom`;
-      const slot = options.cdromSlot(before) ?? options.freeIde(before);
-      const [family, number] = [/^[a-z]+/.exec(slot ?? "")?.[0], Number(/\d+$/.exec(slot ?? "")?.[0])];
-      if (family === "ide" || family === "sata" || family === "scsi") extra[`${family}${number}`] = value;
-      else throw new UsageError(`VM ${vmid} has no CD-ROM drive and no free IDE slot`, "A person has to free a slot");
-    }
-    if (cloudinit !== undefined) {
-      const slot = options.freeIde({ ...before, ...extra });
-      const number = Number(slot?.slice(3));
-      if (slot === undefined) {
-        throw new UsageError(`VM ${vmid} has no free IDE slot for a cloud-init drive`, "A person has to free a slot");
+    return await changeInTurn(context, vmid, async () => {
+      const before = await pve.call("GET /nodes/{node}/qemu/{vmid}/config", { node, vmid }, { signal });
+      const { agent, iso, cloudinit, ...plain } = input.config;
+      const extra: Record<`ide${number}` | `sata${number}` | `scsi${number}`, string> = {};
+      if (iso !== undefined) {
+        const value = iso === "none" ? "none,media=cdrom" : `${iso},media=cdrom`;
+        const slot = options.cdromSlot(before) ?? options.freeIde(before);
+        const [family, number] = [/^[a-z]+/.exec(slot ?? "")?.[0], Number(/\d+$/.exec(slot ?? "")?.[0])];
+        if (family === "ide" || family === "sata" || family === "scsi") extra[`${family}${number}`] = value;
+        else throw new UsageError(`VM ${vmid} has no CD-ROM drive and no free IDE slot`, "A person has to free a slot");
       }
-      extra[`ide${number}`] = `${cloudinit}:cloudinit`;
-    }
-    const request: Params<"PUT /nodes/{node}/qemu/{vmid}/config"> = {
-      ...plain,
-      ...extra,
-      ...networksKept(plain, before, "vm"),
-      ...(agent === undefined ? {} : { agent: options.switchAgent(before.agent, agent) }),
-      node,
-      vmid,
-      digest: before.digest,
-    };
-    await pve.call("PUT /nodes/{node}/qemu/{vmid}/config", request, { signal });
-    const after = await pve.call("GET /nodes/{node}/qemu/{vmid}/pending", { node, vmid }, { signal });
-    const keys = Object.entries(request).filter(([key, value]) =>
-      value !== undefined && !["node", "vmid", "digest"].includes(key)
-    );
-    return {
-      vmid,
-      name: plain.name ?? name,
-      node,
-      ...answerOf(compare(keys.map(([key]) => key), before, after), "vm"),
-    };
+      if (cloudinit !== undefined) {
+        const slot = options.freeIde({ ...before, ...extra });
+        const number = Number(slot?.slice(3));
+        if (slot === undefined) {
+          throw new UsageError(`VM ${vmid} has no free IDE slot for a cloud-init drive`, "A person has to free a slot");
+        }
+        extra[`ide${number}`] = `${cloudinit}:cloudinit`;
+      }
+      const request: Params<"PUT /nodes/{node}/qemu/{vmid}/config"> = {
+        ...plain,
+        ...extra,
+        ...networksKept(plain, before, "vm"),
+        ...(agent === undefined ? {} : { agent: options.switchAgent(before.agent, agent) }),
+        node,
+        vmid,
+        digest: before.digest,
+      };
+      await pve.call("PUT /nodes/{node}/qemu/{vmid}/config", request, { signal });
+      const after = await pve.call("GET /nodes/{node}/qemu/{vmid}/pending", { node, vmid }, { signal });
+      const keys = Object.entries(request).filter(([key, value]) =>
+        value !== undefined && !["node", "vmid", "digest"].includes(key)
+      );
+      return {
+        vmid,
+        name: plain.name ?? name,
+        node,
+        ...answerOf(compare(keys.map(([key]) => key), before, after), "vm"),
+      };
+    });
   },
 });
 
@@ -176,31 +181,35 @@ export const setContainerConfig = defineTool({
     "GET /nodes/{node}/lxc/{vmid}/config",
     "GET /nodes/{node}/lxc/{vmid}/pending",
     "PUT /nodes/{node}/lxc/{vmid}/config",
+    ...taskCalls,
   ],
   privileges: toSetContainer,
-  async run(input, { pve, signal }) {
+  async run(input, context) {
+    const { pve, signal } = context;
     needSomething(input.config);
     const { vmid, node, name } = await findGuest(pve, input, "container", "set_vm_config", { signal });
-    const before = await pve.call("GET /nodes/{node}/lxc/{vmid}/config", { node, vmid }, { signal });
-    const { features, ...plain } = input.config;
-    const request: Params<"PUT /nodes/{node}/lxc/{vmid}/config"> = {
-      ...plain,
-      ...networksKept(plain, before, "container"),
-      ...(features === undefined ? {} : { features: options.mergeFeatures(before.features, features) }),
-      node,
-      vmid,
-      digest: before.digest,
-    };
-    await pve.call("PUT /nodes/{node}/lxc/{vmid}/config", request, { signal });
-    const after = await pve.call("GET /nodes/{node}/lxc/{vmid}/pending", { node, vmid }, { signal });
-    const keys = Object.entries(request).filter(([key, value]) =>
-      value !== undefined && !["node", "vmid", "digest"].includes(key)
-    );
-    return {
-      vmid,
-      name: plain.hostname ?? name,
-      node,
-      ...answerOf(compare(keys.map(([key]) => key), before, after), "container"),
-    };
+    return await changeInTurn(context, vmid, async () => {
+      const before = await pve.call("GET /nodes/{node}/lxc/{vmid}/config", { node, vmid }, { signal });
+      const { features, ...plain } = input.config;
+      const request: Params<"PUT /nodes/{node}/lxc/{vmid}/config"> = {
+        ...plain,
+        ...networksKept(plain, before, "container"),
+        ...(features === undefined ? {} : { features: options.mergeFeatures(before.features, features) }),
+        node,
+        vmid,
+        digest: before.digest,
+      };
+      await pve.call("PUT /nodes/{node}/lxc/{vmid}/config", request, { signal });
+      const after = await pve.call("GET /nodes/{node}/lxc/{vmid}/pending", { node, vmid }, { signal });
+      const keys = Object.entries(request).filter(([key, value]) =>
+        value !== undefined && !["node", "vmid", "digest"].includes(key)
+      );
+      return {
+        vmid,
+        name: plain.hostname ?? name,
+        node,
+        ...answerOf(compare(keys.map(([key]) => key), before, after), "container"),
+      };
+    });
   },
 });

@@ -5,7 +5,7 @@ import type { GuestKind } from "../pve/guests.ts";
 import type { StartedTask, ToolContext } from "../tool.ts";
 import * as params from "./params.ts";
 import { freeVmid, skippedNotes, vmidCalls } from "./vmids.ts";
-import { callKey, runningNote, settle, startOnce, taskCalls, type Waiting } from "./waiting.ts";
+import { callKey, deadlineOf, inTurn, runningNote, settle, startOnce, taskCalls, type Waiting } from "./waiting.ts";
 
 export const newGuestCalls = [...vmidCalls, ...taskCalls] as const;
 export type NewGuestCall = (typeof newGuestCalls)[number];
@@ -31,6 +31,7 @@ function isTaken(error: unknown): boolean {
 
 /**
  * Makes a guest with the vmid that is named, or with the next free one; a race for the number is run again.
+ * @param place where it goes; `source` is the guest that is copied
  * @param send puts the request to PVE and tells the node and the task
  */
 export async function createWithVmid(
@@ -38,34 +39,44 @@ export async function createWithVmid(
   kind: GuestKind,
   input: Waiting & Readonly<Record<string, unknown>>,
   vmid: number | undefined,
-  place: { readonly node: string; readonly note?: string | undefined },
+  place: { readonly node: string; readonly note?: string | undefined; readonly source?: number },
   context: ToolContext<NewGuestCall>,
   send: (vmid: number) => Promise<{ node: string; upid: string }>,
 ): Promise<z.output<typeof newGuest>> {
   const notes: string[] = place.note === undefined ? [] : [place.note];
   const key = callKey(tool, input);
-  const { task, repeated } = await startOnce(context, key, async () => {
-    if (vmid !== undefined) return { vmid, ...await send(vmid) };
-    return await withFreeVmid(context, notes, send);
-  });
+  const deadline = deadlineOf(input);
+  const { source } = place;
+  const begin = async () => {
+    const begun = vmid === undefined ? await withFreeVmid(context, notes, send) : { vmid, ...await send(vmid) };
+    context.queue.hold(source === undefined ? [begun.vmid] : [begun.vmid, source], begun.upid);
+    return begun;
+  };
+  // Two copies of one guest at a time run into its storage's lock; a container is locked itself (captured 480).
+  const { task, repeated } = await startOnce(
+    context,
+    key,
+    source === undefined ? begin : () => inTurn(context, source, deadline, begin),
+  );
   if (repeated) {
     notes.push(
       "An earlier call with the same arguments started this task, which still runs: nothing was started again",
     );
   }
-  const outcome = await settle(context, task.upid, input).catch((error: unknown) => {
+  const outcome = await settle(context, task.upid, input, deadline).catch((error: unknown) => {
     // A task that failed may be tried again; one whose waiting was cancelled goes on.
     if (error instanceof PveError && error.details.kind === "task") context.started.delete(key);
     throw error;
   });
   if (outcome.state !== "running") context.started.delete(key);
+  const { unseen: _unseen, ...told } = outcome;
   notes.push(...runningNote(outcome, `${kind}_status`));
   const name = input.name ?? input.hostname;
   return {
     vmid: task.vmid,
     ...(typeof name === "string" ? { name } : {}),
     node: task.node,
-    ...outcome,
+    ...told,
     ...(notes.length > 0 ? { notes } : {}),
   };
 }

@@ -4,7 +4,7 @@ import { UsageError } from "../errors.ts";
 import { findGuest } from "../pve/guests.ts";
 import { defineTool } from "../tool.ts";
 import * as params from "./params.ts";
-import { runningNote, settle, taskCalls } from "./waiting.ts";
+import { deadlineOf, inTurn, runningNote, settle, taskCalls } from "./waiting.ts";
 
 const verbs = [
   {
@@ -63,39 +63,43 @@ export const powerTools = kinds.flatMap((kind) =>
       privileges: [{ path: "/vms/{vmid}", any: ["VM.PowerMgmt"] }, { path: "/vms/{vmid}", any: ["VM.Audit"] }],
       async run(input, context) {
         const { pve, signal } = context;
+        const deadline = deadlineOf(input);
         const guest = await findGuest(pve, input, kind.kind, `${verb}_${other}`, { signal });
         const { vmid, node } = guest;
-        const now: {
-          status?: string | undefined;
-          qmpstatus?: string | undefined;
-          lock?: string | undefined;
-          name?: string | undefined;
-        } = await pve.call(read, { node, vmid }, { signal });
-        const facts = { vmid, name: now.name ?? guest.name, node };
         if (guest.template) {
           throw new UsageError(
             `${vmid} ${JSON.stringify(guest.name ?? "")} is a template, which cannot run`,
             `Clone it with clone_${kind.kind}`,
           );
         }
-        const paused = now.qmpstatus === "paused";
-        if (wanted !== undefined && now.status === wanted && !paused) {
-          return { ...facts, state: "unchanged" as const, notes: [`It is ${wanted} already`] };
-        }
-        if (verb === "start" && paused) {
-          return {
-            ...facts,
-            state: "unchanged" as const,
-            notes: ["It is paused: a person can resume it in PVE's web interface"],
-          };
-        }
-        if (verb === "reboot" && now.status === "stopped") {
-          throw new UsageError(`${kind.word} ${vmid} is not running`, `Use start_${kind.kind}`);
-        }
-        const upid = await pve.call(call, { node, vmid }, { signal });
-        const outcome = await settle(context, upid, input);
-        const notes = runningNote(outcome, `${kind.kind}_status`);
-        if (verb === "start" && now.lock === "suspended") {
+        // What an earlier call has begun is over before this one looks.
+        const begun = await inTurn(context, vmid, deadline, async () => {
+          const now: {
+            status?: string | undefined;
+            qmpstatus?: string | undefined;
+            lock?: string | undefined;
+            name?: string | undefined;
+          } = await pve.call(read, { node, vmid }, { signal });
+          const facts = { vmid, name: now.name ?? guest.name, node };
+          const paused = now.qmpstatus === "paused";
+          if (wanted !== undefined && now.status === wanted && !paused) {
+            return { facts, unchanged: `It is ${wanted} already` };
+          }
+          if (verb === "start" && paused) {
+            return { facts, unchanged: "It is paused: a person can resume it in PVE's web interface" };
+          }
+          if (verb === "reboot" && now.status === "stopped") {
+            throw new UsageError(`${kind.word} ${vmid} is not running`, `Use start_${kind.kind}`);
+          }
+          const upid = await pve.call(call, { node, vmid }, { signal });
+          context.queue.hold([vmid], upid);
+          return { facts, upid, resumes: verb === "start" && now.lock === "suspended" };
+        });
+        const { facts } = begun;
+        if (begun.unchanged !== undefined) return { ...facts, state: "unchanged" as const, notes: [begun.unchanged] };
+        const { unseen, ...outcome } = await settle(context, begun.upid, input, deadline);
+        const notes = runningNote({ ...outcome, unseen }, `${kind.kind}_status`);
+        if (begun.resumes) {
           notes.push("It was hibernated: it resumed where it was, and its saved memory image is used up");
         }
         return { ...facts, ...outcome, ...(notes.length > 0 ? { notes } : {}) };

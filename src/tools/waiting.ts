@@ -1,6 +1,8 @@
 /** What writing tools do after PVE has accepted a request: wait for its task, or name the one that already runs. */
+import { setTimeout as delay } from "node:timers/promises";
+import { PveError } from "../errors.ts";
 import type { PveClient } from "../pve/client.ts";
-import { isRunning, type TaskCall, type TaskState, waitTask } from "../pve/tasks.ts";
+import { isRunning, type TaskCall, type TaskState } from "../pve/tasks.ts";
 import type { StartedTask, ToolContext } from "../tool.ts";
 
 export const taskCalls = [
@@ -19,30 +21,114 @@ export interface Outcome {
   upid?: string;
   exit_status?: string;
   warnings?: string[];
+  /** Why PVE could not be asked the last time. */
+  unseen?: string;
+}
+
+/** Seconds that a call has which takes no wait_timeout. */
+const USUAL_SECONDS = 45;
+
+/** The moment at which a call has to answer, on the clock of performance.now(): it waits for its turn and for its task. */
+export function deadlineOf(waiting?: Waiting): number {
+  return performance.now() + (waiting?.wait_timeout ?? USUAL_SECONDS) * 1000;
+}
+
+/** Runs a write when those before it to the same guest are done; a clone's guest is its source. */
+export async function inTurn<T>(
+  context: ToolContext<TaskCall>,
+  vmid: number,
+  deadline: number,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { pve, queue, watch, signal } = context;
+  return await queue.turn(pve, vmid, { watch, deadline, signal }, work);
+}
+
+/** Reads and changes a configuration in its turn, past short locks of others. */
+export async function changeInTurn<T>(
+  context: ToolContext<TaskCall>,
+  vmid: number,
+  change: () => Promise<T>,
+): Promise<T> {
+  const deadline = deadlineOf();
+  return await inTurn(context, vmid, deadline, () => pastLocks(context, deadline, change));
+}
+
+/** How often, and after how many milliseconds, a write is sent again that a lock held up. */
+const LOCK_PAUSES = [1000, 2000, 4000];
+
+/**
+ * Whether PVE refused a change of a configuration before it did anything. PVE changes a configuration inside the guest's
+ * lock file, and the first thing it does in there is to look at the configuration's own lock: "can't lock file
+ * '/var/lock/…/lock-100.conf' - got timeout" says that it never came in, "VM is locked (backup)" (captured 260) that it
+ * turned round at the door. Everything else that says "timeout" or "locked" may come from the midst of the work. Neither
+ * holds for power and clones: their locks are met inside a task, which may have begun.
+ */
+function refusedAtTheDoor(error: unknown): boolean {
+  if (!(error instanceof PveError) || error.details.status !== 500) return false;
+  if (!/^PUT .*\/config$/.test(error.details.call ?? "")) return false;
+  const reason = error.details.reason ?? "";
+  return /^(?:VM|CT) is locked \([a-z-]+\)$/.test(reason) ||
+    /^can't lock file '\/var\/lock\/qemu-server\/lock-\d+\.conf' - got timeout$/.test(reason) ||
+    /^can't lock file '\/run\/lock\/lxc\/pve-config-\d+\.lock' - got timeout$/.test(reason);
+}
+
+/** Repeats a change of a configuration, reading included, that a short operation of somebody else's holds up. */
+async function pastLocks<T>(
+  context: Pick<ToolContext, "signal">,
+  deadline: number,
+  change: () => Promise<T>,
+): Promise<T> {
+  for (const pause of LOCK_PAUSES) {
+    try {
+      return await change();
+    } catch (error) {
+      if (!refusedAtTheDoor(error) || performance.now() + pause > deadline) throw error;
+      await delay(pause, undefined, { signal: context.signal });
+    }
+  }
+  return await change();
 }
 
 /** Waits for a task as the caller wishes; a wait that runs out is not an error. */
-export async function settle(context: ToolContext<TaskCall>, upid: string, waiting: Waiting): Promise<Outcome> {
+export async function settle(
+  context: ToolContext<TaskCall>,
+  upid: string,
+  waiting: Waiting,
+  deadline: number,
+): Promise<Outcome> {
   if (!waiting.wait) return { state: "running", upid };
-  const { pve, signal, progress } = context;
-  const task = await waitTask(pve, upid, { timeoutSeconds: waiting.wait_timeout, signal, progress });
+  const { pve, signal, progress, watch, queue } = context;
+  const timeoutSeconds = Math.max(1, (deadline - performance.now()) / 1000);
+  const task = await watch.wait(pve, upid, { timeoutSeconds, signal, progress }).catch((error: unknown) => {
+    if (error instanceof PveError && error.details.kind === "task") queue.release(upid);
+    throw error;
+  });
+  if (task.state !== "running") queue.release(upid);
   return outcomeOf(task);
 }
 
-function outcomeOf(task: TaskState): Outcome {
+/** The outcome of a task as answers show it. */
+export function outcomeOf(task: TaskState): Outcome {
   return {
     state: task.state,
     upid: task.upid,
     ...(task.exit_status === undefined ? {} : { exit_status: task.exit_status }),
     ...(task.warnings === undefined || task.warnings.length === 0 ? {} : { warnings: [...task.warnings] }),
+    ...(task.unseen === undefined ? {} : { unseen: task.unseen }),
   };
 }
 
 /** What to say while the task goes on. */
-export function runningNote(outcome: Outcome, statusTool: string): string[] {
-  return outcome.state === "running"
-    ? [`PVE is still working on it. Do not repeat the call; look with ${statusTool} later`]
-    : [];
+export function runningNote(
+  outcome: { readonly state: string; readonly unseen?: string | undefined },
+  statusTool: string,
+): string[] {
+  if (outcome.state !== "running") return [];
+  return [
+    ...(outcome.unseen === undefined ? [] : [`PVE could not be asked the last time: ${outcome.unseen}`]),
+    `PVE is still working on it. Do not repeat the call; wait_task waits for it, ${statusTool} shows the guest`,
+  ];
 }
 
 /**

@@ -59,7 +59,9 @@ serverTest("a repeated create makes a second guest once the first is finished", 
   assert.notEqual(first.vmid, second.vmid);
 });
 
-serverTest("progress reaches a client that asks for it, and only grows", slow, async ({ client }) => {
+const brisk = { simulator: { pace: 0.25 } };
+
+serverTest("progress reaches a client that asks for it, and only grows", brisk, async ({ client }) => {
   const seen: number[] = [];
   await client.callTool({ name: "clone_vm", arguments: { source_vmid: 9000, name: "watched" } }, {
     onprogress: ({ progress }) => void seen.push(progress),
@@ -68,7 +70,7 @@ serverTest("progress reaches a client that asks for it, and only grows", slow, a
   assert.deepEqual(seen, [...seen].sort((a, b) => a - b));
 });
 
-serverTest("cancelling stops the waiting, not the task, and the server lives on", slow, async ({ client, ok }) => {
+serverTest("cancelling stops the waiting, not the task, and the server lives on", brisk, async ({ client, ok }) => {
   const cancel = new AbortController();
   const call = client.callTool({ name: "clone_vm", arguments: { source_vmid: 9000, name: "kept" } }, {
     signal: cancel.signal,

@@ -59,6 +59,8 @@ export interface RunOptions {
   /** Permissions beside the usual ones. */
   readonly permissions?: readonly string[];
   readonly client?: ClientOptions;
+  /** Puts something between the server and PVE: gets PVE's port, and answers with the one to connect to instead. */
+  readonly between?: (port: number) => Promise<number>;
   /** Told of the client before it connects. */
   readonly onClient?: (client: Client) => void;
 }
@@ -94,10 +96,11 @@ export async function withServer(options: RunOptions, test: (running: Running) =
     onRequest: (record) => void requests.push(record),
   });
   const https = await serveHttps(simulator, {});
+  const port = await options.between?.(https.port) ?? https.port;
   const env = Object.fromEntries(
-    Object.entries({ ...settingsFor(https), ...options.env }).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, value]]
-    ),
+    Object.entries({ ...settingsFor({ fingerprint: https.fingerprint, port }), ...options.env }).flatMap((
+      [name, value],
+    ) => value === undefined ? [] : [[name, value]]),
   );
   const [command = "", ...args] = [...options.through ?? [], ...serverCommand(options.permissions)];
   const transport = new StdioClientTransport({
