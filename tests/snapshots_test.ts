@@ -16,11 +16,19 @@ for (const tool of tools) {
   });
 }
 
+/** Two of the demo's tasks as it is at the moment below. */
+const FAILED = "UPID:pve2:0000048B:00008CD5:6B0187C0:vzdump:104:root@pam:";
+const GONE_WELL = "UPID:pve1:00000496:00008E2A:6B018A18:vzdump:100:root@pam:";
+
 /** One call of each tool, in an order in which they make sense. */
 const calls: readonly [string, Record<string, unknown>][] = [
   ["list_nodes", {}],
   ["node_status", { node: "pve1" }],
   ["cluster_resources", { resource_type: "all", limit: 5 }],
+  ["cluster_status", {}],
+  ["health_overview", {}],
+  ["server_info", {}],
+  ["find_guest", { query: "web" }],
   ["list_vms", { limit: 5 }],
   ["list_containers", {}],
   ["vm_status", { vmid: 102 }],
@@ -45,6 +53,10 @@ const calls: readonly [string, Record<string, unknown>][] = [
   ["reboot_container", { vmid: 203 }],
   ["shutdown_container", { vmid: 203 }],
   ["stop_container", { vmid: 203 }],
+  ["list_tasks", { limit: 5 }],
+  ["get_task_status", { upid: FAILED }],
+  ["get_task_log", { upid: FAILED }],
+  ["wait_task", { upid: GONE_WELL }],
 ];
 
 Deno.test("one whole answer of every tool", async (t) => {
@@ -55,7 +67,13 @@ Deno.test("one whole answer of every tool", async (t) => {
   const onBug = (error: unknown) => {
     throw error;
   };
-  const dispatch = createDispatch({ tools, pve: createClient(send), settings: { readOnly: false }, onBug });
+  const dispatch = createDispatch({
+    tools,
+    pve: createClient(send),
+    settings: { readOnly: false },
+    onBug,
+    now: () => now,
+  });
   const { signal } = new AbortController();
   for (const [name, args] of calls) {
     const tool = tools.find((tool) => tool.name === name);

@@ -3,16 +3,24 @@ import type { Tool } from "../tool.ts";
 import { cloneContainer, cloneVm } from "./clone.ts";
 import { createContainer, createVm } from "./create.ts";
 import { setContainerConfig, setVmConfig } from "./guest_config.ts";
+import { guestFinder } from "./find.ts";
 import { guestConfigs, guestLists, guestStatuses } from "./guests.ts";
+import { healthOverview } from "./health.ts";
 import { clusterResources, listNodes, nodeStatus } from "./nodes.ts";
+import { clusterStatus, serverInfo } from "./overview.ts";
 import { powerTools } from "./power.ts";
 import { listStorage, listTemplates } from "./storage.ts";
+import { getTaskLog, getTaskStatus, listTasks, waitTask } from "./tasks.ts";
 import { vmidTools } from "./vmids.ts";
 
 export const tools: readonly Tool[] = [
   listNodes,
   nodeStatus,
   clusterResources,
+  clusterStatus,
+  healthOverview,
+  serverInfo,
+  guestFinder,
   ...guestLists,
   ...guestStatuses,
   ...guestConfigs,
@@ -26,4 +34,8 @@ export const tools: readonly Tool[] = [
   cloneContainer,
   setVmConfig,
   setContainerConfig,
+  listTasks,
+  getTaskStatus,
+  getTaskLog,
+  waitTask,
 ];
