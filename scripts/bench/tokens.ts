@@ -1,5 +1,4 @@
 /** What the server costs a model: the tokens of its tools, and of lists of guests in clusters of three sizes. */
-import { countTokens } from "gpt-tokenizer/encoding/o200k_base";
 import { createDispatch } from "../../src/mcp/dispatch.ts";
 import { isRecord } from "../../src/mcp/coerce.ts";
 import { createClient } from "../../src/pve/client.ts";
@@ -7,11 +6,8 @@ import { connect } from "../../src/pve/connection.ts";
 import { createSimulator, demoToken, largeCluster } from "../../src/sim/mod.ts";
 import { simulatorTransport } from "../../src/sim/transport.ts";
 import { tools } from "../../src/tools/mod.ts";
+import { tokensIn as tokens } from "../tokens.ts";
 import { figureTable, ratio, whole } from "./figures.ts";
-
-function tokens(value: unknown): number {
-  return countTokens(typeof value === "string" ? value : JSON.stringify(value));
-}
 
 /** `listed` is the server's own answer to tools/list. The floor: a list of names and first sentences. */
 export function toolTokens(listed: Readonly<Record<string, unknown>>): string {
