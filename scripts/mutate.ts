@@ -120,17 +120,19 @@ function describe({ file, line, before, after }: Mutant): string {
 /** Tries a batch; what it does not settle comes back, in smaller batches. */
 async function settle(
   base: string,
-  name: string,
+  place: string,
   mutants: readonly Mutant[],
   sources: ReadonlyMap<string, string>,
   limit: number,
+  interrupted: AbortSignal,
 ): Promise<{ judged: Judged[]; again: Mutant[][] }> {
   const changed = mutants.map((mutant) => {
     const source = sources.get(mutant.file) ?? "";
     return { file: mutant.file, text: source.slice(0, mutant.start) + mutant.after + source.slice(mutant.end) };
   });
-  const batch = { tests: testsFor(mutants[0]?.file ?? ""), mutants: changed };
-  const { trials, broken, spoilt } = await tryBatch(base, name, batch, limit);
+  const batch = { place, tests: testsFor(mutants[0]?.file ?? ""), mutants: changed };
+  const { trials, broken, spoilt } = await tryBatch(base, batch, limit, interrupted);
+  if (interrupted.aborted) return { judged: [], again: [] };
   const last = mutants[trials.size];
   if (broken !== undefined && last !== undefined) {
     // The others have not been followed by the unchanged tree, which alone shows that nothing had spoilt the process.
@@ -176,10 +178,12 @@ async function main(): Promise<number> {
   const files = FILES.filter((file) => chosen.length === 0 || chosen.some((name) => file.endsWith(`/${name}`)));
   const started = performance.now();
   const base = await Deno.realPath(await Deno.makeTempDir({ prefix: "mutants-" }));
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => stop.abort());
   try {
     for (const path of COPIED) await copyTree(path, `${base}/${path}`);
     await makeCache(base);
-    const whole = await tryBatch(base, "none", { tests: TESTED, mutants: [] }, 120_000);
+    const whole = await tryBatch(base, { place: "none", tests: TESTED, mutants: [] }, 120_000, stop.signal);
     if (whole.broken !== undefined || whole.spoilt !== undefined) {
       out(`The tests fail without a mutant: ${whole.spoilt ?? whole.stderr}`);
       return 1;
@@ -191,10 +195,9 @@ async function main(): Promise<number> {
     const known = survivors();
     const judged: Judged[] = [];
     const queue = batchesOf(mutants);
-    let number = 0;
-    await Promise.all(Array.from({ length: WORKERS }, async () => {
-      for (let batch = queue.shift(); batch !== undefined; batch = queue.shift()) {
-        const result = await settle(base, String(number++), batch, sources, limit);
+    await Promise.all(Array.from({ length: WORKERS }, async (_, worker) => {
+      for (let batch = queue.shift(); batch !== undefined && !stop.signal.aborted; batch = queue.shift()) {
+        const result = await settle(base, String(worker), batch, sources, limit, stop.signal);
         judged.push(...result.judged);
         queue.push(...result.again);
         for (const { mutant, verdict } of result.judged) {
@@ -202,6 +205,7 @@ async function main(): Promise<number> {
         }
       }
     }));
+    if (stop.signal.aborted) return 130;
     const code = report(judged, known, files);
     out(`${Math.round((performance.now() - started) / 1000)} s`);
     const list = Deno.env.get("MUTANTS_OUT");

@@ -16,19 +16,29 @@ export interface Outcome {
 }
 
 /** Tries a batch in a copy of the tree; `limit`: milliseconds that one mutant may take. */
-export async function tryBatch(base: string, name: string, batch: Batch, limit: number): Promise<Outcome> {
-  const path = `${base}/mutant-${name}.json`;
+export async function tryBatch(base: string, batch: Batch, limit: number, interrupted: AbortSignal): Promise<Outcome> {
+  const path = `${base}/mutant-${batch.place}.json`;
   await Deno.writeTextFile(path, JSON.stringify(batch));
   const stop = new AbortController();
   let timer = setTimeout(() => stop.abort(), limit);
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-check", "--no-prompt", "--frozen", "--quiet", "-A", "scripts/mutation/trials.ts", path],
+    args: [
+      "run",
+      "--no-check",
+      "--no-prompt",
+      "--frozen",
+      "--quiet",
+      "--no-code-cache",
+      "-A",
+      "scripts/mutation/trials.ts",
+      path,
+    ],
     cwd: base,
     // Compiled modules of the copies are kept there, and go with them.
     env: { NO_COLOR: "1", DENO_DIR: `${base}/mutant-cache` },
     stdout: "piped",
     stderr: "piped",
-    signal: stop.signal,
+    signal: AbortSignal.any([stop.signal, interrupted]),
   }).spawn();
   const stderr = new Response(child.stderr).text();
   const trials = new Map<number, Trial>();
@@ -38,7 +48,8 @@ export async function tryBatch(base: string, name: string, batch: Batch, limit: 
   for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
     const lines = (rest + text).split("\n");
     rest = lines.pop() ?? "";
-    for (const line of lines) {
+    // Whatever else is printed is a test's own.
+    for (const line of lines.filter((line) => line.startsWith('{"index":'))) {
       const trial: Trial = JSON.parse(line);
       clearTimeout(timer);
       timer = setTimeout(() => stop.abort(), limit);

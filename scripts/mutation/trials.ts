@@ -10,6 +10,8 @@ import { out } from "../../src/cli/terminal.ts";
 
 /** What a process is to try. */
 export interface Batch {
+  /** Names the folders of this process. They are used again, so that their compiled modules are found again. */
+  readonly place: string;
   /** Test files, the likeliest killers first; the rest of them when nothing has failed. */
   readonly tests: readonly string[];
   readonly mutants: readonly { readonly file: string; readonly text: string }[];
@@ -34,8 +36,18 @@ function collect(name: unknown, test: unknown): void {
   collected.push({ name, test: (context) => Reflect.apply(test, undefined, [context]) });
 }
 
+function removed(root: string): void {
+  try {
+    Deno.removeSync(root, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
 /** Lays the tree out in links below `root`, with one file changed. */
 function layOut(root: string, changed: string, text: string): void {
+  // A process that was stopped has left it.
+  removed(root);
   const enter = (folder: string) => {
     Deno.mkdirSync(`${root}/${folder}`, { recursive: true });
     for (const { name } of Deno.readDirSync(folder === "" ? "." : folder)) {
@@ -85,12 +97,12 @@ async function main(): Promise<void> {
   // What a test has left behind is not to end the process.
   globalThis.addEventListener("unhandledrejection", (event) => event.preventDefault());
   for (const [index, { file, text }] of batch.mutants.entries()) {
-    const root = `${Deno.cwd()}/mutant-${Deno.pid}-${index}`;
+    const root = `${Deno.cwd()}/mutant-${batch.place}-${index}`;
     layOut(root, file, text);
     try {
       tell({ index, ...await tryOne(root, batch.tests) });
     } finally {
-      Deno.removeSync(root, { recursive: true });
+      removed(root);
     }
   }
   tell({ index: "unchanged", ...await tryOne(Deno.cwd(), batch.tests) });
