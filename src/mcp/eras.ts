@@ -29,13 +29,13 @@ import { cancelledBy, openWire, type Streams } from "./transport.ts";
 /** The one revision without a handshake. */
 export const STATELESS_REVISION = "2026-07-28";
 
-/** All revisions, newest first, as an unsupported one is answered with. */
-export const REVISIONS = [STATELESS_REVISION, "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"] as const;
-
 /** The only revision that has batches. */
 const BATCH_REVISION = "2025-03-26";
 
 const UNSUPPORTED_PROTOCOL_VERSION = -32022;
+
+/** Methods that no revision with a handshake has. */
+const STATELESS_METHODS: ReadonlySet<string> = new Set(["server/discover", "subscriptions/listen"]);
 
 /** More at once are refused. */
 const MOST_SUBSCRIPTIONS = 32;
@@ -95,7 +95,8 @@ export function serveEras(streams: Streams, options: ServeOptions): { close(): P
   function request(message: Request): void {
     const claim = claimOf(message);
     if (claim === undefined) {
-      if (handshake === undefined && inUse && message.method !== "initialize") {
+      const stray = handshake === undefined && inUse && message.method !== "initialize";
+      if (stray || STATELESS_METHODS.has(message.method)) {
         return wire.send(errorAnswer(message.id, INVALID_PARAMS, NO_CLAIM));
       }
       // Known revisions are agreed to; the next line may be a batch before the answer is out.
@@ -104,7 +105,8 @@ export function serveEras(streams: Streams, options: ServeOptions): { close(): P
       return handshake.deliver(sdkMessage(message));
     }
     if (typeof claim === "string" && claim !== STATELESS_REVISION) {
-      const data = { supported: REVISIONS, requested: claim };
+      // Those that a request can name, as server/discover lists them; the others begin with initialize.
+      const data = { supported: [STATELESS_REVISION], requested: claim };
       return wire.send(errorAnswer(message.id, UNSUPPORTED_PROTOCOL_VERSION, "Unsupported protocol version", data));
     }
     if (message.method === "initialize") {
