@@ -34,6 +34,8 @@ export interface PveErrorDetails {
   /** What to do next, one sentence. */
   readonly remedy?: string;
   readonly upid?: string;
+  /** The last lines of a failed task's log. */
+  readonly log?: readonly string[];
   /** The path variables of the call, as in { node: "pve1", vmid: 100 }. */
   readonly subject?: Readonly<Record<string, string | number>>;
   /** What is not there, and the name that was given for it. */

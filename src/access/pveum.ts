@@ -44,12 +44,17 @@ export function setUpCommands(plan: Plan, { user, token }: Subject, separated: b
   ];
 }
 
+/** Of privileges that are each enough, the first that this version of PVE knows. */
+function knownOf({ any }: Pick<Lack, "any">, pve: PveMajor): string {
+  return any.find((one) => isKnown(one, pve)) ?? any[0] ?? "";
+}
+
 /**
  * The one line that grants what is missing: a role with this privilege alone, for the token and its user alike (without
  * privilege separation the token's entry does nothing).
  */
 export function grantLine(lack: Omit<Lack, "when">, subject: Subject | undefined, pve: PveMajor): string {
-  const privilege = lack.any.find((one) => isKnown(one, pve)) ?? lack.any[0] ?? "";
+  const privilege = knownOf(lack, pve);
   const role = `MCP-${privilege}`;
   const { user, token } = subject ?? { user: "USER@REALM", token: "TOKEN" };
   const users = user === ROOT ? "" : `--users ${quoted(user)} `;
@@ -60,4 +65,28 @@ export function grantLine(lack: Omit<Lack, "when">, subject: Subject | undefined
     `pveum role add ${role} --privs ${privilege}`,
     ...lack.grantOn.map((path) => acl({ path, role, propagate }, who)),
   ].join("; ");
+}
+
+/**
+ * The commands that grant several privileges at once, with one role for each set of places.
+ * @param name what the roles are called after "MCP-", as in "create_vm"
+ */
+export function grantLines(
+  name: string,
+  lacks: readonly Omit<Lack, "when">[],
+  subject: Subject | undefined,
+  pve: PveMajor,
+): string {
+  const places = Map.groupBy(lacks, ({ grantOn }) => grantOn.join(" "));
+  const lines = [...places.values()].map((some, index) => {
+    const [first] = some;
+    if (first === undefined) return "";
+    const alone = grantLine(first, subject, pve);
+    if (some.length === 1) return alone;
+    const one = knownOf(first, pve);
+    const all = [...new Set(some.map((lack) => knownOf(lack, pve)))].join(",");
+    const role = `MCP-${name}${index === 0 ? "" : `-${index + 1}`}`;
+    return alone.replaceAll(`MCP-${one}`, role).replace(`--privs ${one}`, `--privs ${all}`);
+  });
+  return lines.join("; ");
 }

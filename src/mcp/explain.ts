@@ -1,7 +1,7 @@
 /** Adds to a failure what PVE does not say itself: what there is instead, who holds a lock, how to grant what is missing. */
 import { Grants } from "../access/grants.ts";
 import { grantPaths } from "../access/places.ts";
-import { grantLine, subjectOf } from "../access/pveum.ts";
+import { grantLines, subjectOf } from "../access/pveum.ts";
 import { judgeTool, type Lack } from "../access/report.ts";
 import { listed, visibleNotes } from "../access/visible.ts";
 import { closest } from "../config/closest.ts";
@@ -26,7 +26,7 @@ type Reader = PveClient<(typeof calls)[number]>;
 /** Beside which call, and for whom, something failed. */
 export interface Scene {
   readonly tool: Pick<Tool, "name" | "privileges">;
-  /** The arguments of the call, as they came. */
+  /** The arguments of the call, with their defaults where it came so far. */
   readonly args: unknown;
   readonly pve: PveClient;
   /** As in "agent@pve!mcp"; undefined where it is not known. */
@@ -131,8 +131,7 @@ async function howToGrant(details: PveErrorDetails, scene: Scene, pve: Reader, o
   if (lacks.length === 0) return { privileges };
   const subject = token === undefined ? undefined : subjectOf(token);
   // Privileges that this PVE does not know are not among those it asks for.
-  const lines = lacks.map((lack) => grantLine(lack, subject, 9));
-  const grant = [...new Set(lines.flatMap((line) => line.split("; ")))].join("; ");
+  const grant = grantLines(tool.name, lacks, subject, 9);
   const who = token === undefined ? "the token" : `token ${token}`;
   const moved = lacks.some(({ path, grantOn }) => grantOn.some((one) => path !== one && path.startsWith(one)))
     ? " (on the path that its other privileges come from: an entry further down would replace them there)"
@@ -213,7 +212,9 @@ async function whatThereIs(
   const candidates = (meant === undefined ? names : [meant, ...names.filter((name) => name !== meant)])
     .slice(0, MOST_CANDIDATES);
   const left = names.length - candidates.length;
-  const list = `There are ${candidates.join(", ")}${left > 0 ? ` and ${left} more` : ""}`;
+  const list = `There ${names.length === 1 ? "is only" : "are"} ${candidates.join(", ")}${
+    left > 0 ? ` and ${left} more` : ""
+  }`;
   return {
     candidates,
     remedy: `${meant === undefined ? "" : `Probably meant: ${meant}. `}${list}. ${details.remedy ?? ""}`,

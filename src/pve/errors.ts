@@ -1,7 +1,7 @@
 /** Turns what PVE answered instead of a result into one PveError that says what to do next. */
 import { PveError, type PveErrorDetails } from "../errors.ts";
 import type { Answer, Call } from "./client.ts";
-import { meaningOf } from "./reasons.ts";
+import { type Meaning, meaningOf } from "./reasons.ts";
 
 type Params = Readonly<Record<string, unknown>>;
 
@@ -44,30 +44,38 @@ function cut(text: string, longest: number): string {
   return text.length > longest ? `${text.slice(0, longest)}…` : text;
 }
 
-function textOf(value: unknown): string {
-  return typeof value === "string" ? value.trim() : "";
+type Clean = (text: string) => string;
+
+function textOf(value: unknown, clean: Clean): string {
+  return typeof value === "string" ? clean(value).trim() : "";
 }
 
-function parsed(answer: Answer): { message: string; fields: Record<string, string> } {
+function parsed(answer: Answer, clean: Clean): { message: string; fields: Record<string, string> } {
   const fields: Record<string, string> = {};
   try {
     const body: unknown = JSON.parse(answer.body);
     if (typeof body !== "object" || body === null) return { message: "", fields };
     if ("errors" in body && typeof body.errors === "object" && body.errors !== null) {
       for (const [name, complaint] of Object.entries(body.errors).slice(0, MOST_COMPLAINTS)) {
-        fields[cut(name, 100)] = textOf(complaint).replaceAll(/\s*\n\s*/g, "; ").replace(/\.$/, "");
+        fields[cut(clean(name), 100)] = cut(textOf(complaint, clean), LONGEST_COMPLAINT).replaceAll(/\s*\n\s*/g, "; ")
+          .replace(/\.$/, "");
       }
     }
-    return { message: "message" in body ? textOf(body.message) : "", fields };
+    return { message: "message" in body ? textOf(body.message, clean) : "", fields };
   } catch {
     return { message: "", fields };
   }
 }
 
+/** A finding by PVE's words. */
+function found({ vague: _vague, ...meaning }: Meaning, message: string): Finding {
+  return { ...meaning, message };
+}
+
 function forbidden(what: string, reason: string): Finding {
   const message = `PVE forbids ${what}: ${reason}`;
   const rootOnly = meaningOf(reason);
-  if (rootOnly?.kind === "forbidden") return { ...rootOnly, message };
+  if (rootOnly?.kind === "forbidden") return found(rootOnly, message);
   // Some checks name neither path nor privilege, some a privilege alone (captured 96, 118).
   const [, path = "", any = ""] = /^Permission check failed \((\/[^,)]*)?, ([\w.|]+)\)/.exec(reason) ?? [];
   const privileges = any.split("|").filter((privilege) => privilege !== "");
@@ -93,9 +101,7 @@ function invalid(what: string, reason: string, fields: Readonly<Record<string, s
     : `PVE refused the parameters of ${what}: ${complaints}`;
   // Most complaints are about a value's form; a few about what there is, and what only root may do.
   const meaning = meaningOf(complaints);
-  if (meaning !== undefined && ["missing", "conflict", "forbidden"].includes(meaning.kind)) {
-    return { ...meaning, message };
-  }
+  if (meaning !== undefined && meaning.vague === undefined) return found(meaning, message);
   const names = Object.keys(fields).join(", ");
   return {
     kind: "invalid",
@@ -233,7 +239,7 @@ function find(answer: Answer, call: Call, what: string, reason: string, fields: 
       message: `${what} failed: ${status} ${reason}`,
       remedy: "Look at PVE's own log of the node, at this time: journalctl -u pvedaemon -u pveproxy",
     }
-    : { ...meaning, message: `${what} failed: ${reason}` };
+    : found(meaning, `${what} failed: ${reason}`);
 }
 
 /**
@@ -241,22 +247,25 @@ function find(answer: Answer, call: Call, what: string, reason: string, fields: 
  * the body and, where that is empty (401, 596), in the reason phrase.
  */
 export function answerError(answer: Answer, call: Call, params: Params): PveError {
-  const { message, fields } = parsed(answer);
-  const words = withoutSecrets(message === "" ? answer.reason.trim() : message, params).replace(/\.$/, "");
-  const reason = cut(words, LONGEST_REASON);
-  const clean: Record<string, string> = {};
-  for (const [name, complaint] of Object.entries(fields)) {
-    clean[name] = cut(withoutSecrets(complaint, params), LONGEST_COMPLAINT);
-  }
+  // Before anything is cut: half a secret would not be found.
+  const clean = (text: string) => withoutSecrets(text, params);
+  const { message, fields } = parsed(answer, clean);
+  const reason = cut((message === "" ? clean(answer.reason).trim() : message).replace(/\.$/, ""), LONGEST_REASON);
   const subject = subjectOf(call, params);
   const said = reason === "" ? "no reason given" : reason;
-  const { message: text, ...finding } = find(answer, call, described(call, subject), said, clean);
+  const shown: Answer = {
+    ...answer,
+    contentType: cut(clean(answer.contentType), 100),
+    body: clean(answer.body),
+    ...(answer.location === undefined ? {} : { location: clean(answer.location) }),
+  };
+  const { message: text, ...finding } = find(shown, call, described(call, subject), said, fields);
   return new PveError(text, {
     ...finding,
     status: answer.status,
     call,
     reason,
     ...(Object.keys(subject).length === 0 ? {} : { subject }),
-    ...(Object.keys(clean).length === 0 ? {} : { fields: clean }),
+    ...(Object.keys(fields).length === 0 ? {} : { fields }),
   });
 }

@@ -8,6 +8,8 @@ import type { Absent, PveErrorDetails, PveErrorKind } from "../errors.ts";
 export interface Meaning extends Pick<PveErrorDetails, "absent" | "lock"> {
   readonly kind: PveErrorKind;
   readonly remedy: string;
+  /** Only a guess by common words: what else is known says more. */
+  readonly vague?: true;
 }
 
 interface Row {
@@ -16,6 +18,7 @@ interface Row {
   readonly remedy: string;
   /** What is not there: its name is the pattern's first group. */
   readonly absent?: Absent;
+  readonly vague?: true;
 }
 
 /** The first that matches holds: what is said more precisely stands further up. */
@@ -242,29 +245,33 @@ const rows: readonly Row[] = [
   {
     says: /is not supported|not allowed|cannot be modified|you can't|\(reserved name\)/,
     kind: "invalid",
+    vague: true,
     remedy: "Leave out what PVE names, or choose another way",
   },
   {
     says: /no options specified|unable to parse|invalid|malformed|is not a valid|value must/i,
     kind: "invalid",
+    vague: true,
     remedy: "Correct the value that PVE names",
   },
   {
     says: /does not exist|no such \w+|not found|unable to find/,
     kind: "missing",
+    vague: true,
     remedy: "List what there is, and use one of those names",
   },
 ];
 
 /** What words of PVE mean; undefined where nobody has foreseen them. */
 export function meaningOf(words: string): Meaning | undefined {
-  for (const { says, kind, remedy, absent } of rows) {
+  for (const { says, kind, remedy, absent, vague } of rows) {
     const found = says.exec(words);
     if (found === null) continue;
     const name = found.slice(1).find((group) => group !== undefined);
     return {
       kind,
       remedy,
+      ...(vague === undefined ? {} : { vague }),
       ...(absent === undefined || name === undefined || name === "" ? {} : { absent: { what: absent, name } }),
       ...(kind === "locked" && name !== undefined ? { lock: name } : {}),
     };

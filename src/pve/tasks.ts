@@ -145,6 +145,7 @@ function failure(upid: string, exitStatus: string, log: readonly string[]): PveE
     kind: "task",
     reason: exitStatus,
     upid,
+    ...(tail.length === 0 ? {} : { log: tail }),
     ...(remedy === undefined ? {} : { remedy }),
   });
 }

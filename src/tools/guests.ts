@@ -1,5 +1,6 @@
 /** Tools that list guests and look at one of them. */
 import { z } from "zod";
+import { listed, visibleCalls, visibleNotes } from "../access/visible.ts";
 import { findGuest, type Guest, guestOf } from "../pve/guests.ts";
 import { gib, percent, uptime, usedPercent } from "../shape/numbers.ts";
 import { defineTool } from "../tool.ts";
@@ -49,9 +50,9 @@ export const guestLists = lists.map((list) =>
       next_cursor: z.string().optional(),
       notes: params.notes,
     }),
-    calls: ["GET /cluster/resources"],
+    calls: ["GET /cluster/resources", ...visibleCalls],
     privileges: [{ path: "/vms/{vmid}", any: ["VM.Audit"] }],
-    async run(input, { pve, signal }) {
+    async run(input, { pve, signal, server }) {
       const rows = await pve.call("GET /cluster/resources", { type: "vm" }, { signal });
       const all = rows.filter((row) => row.type === list.api && row.vmid !== undefined);
       const matching = all
@@ -71,11 +72,9 @@ export const guestLists = lists.map((list) =>
           `${left} more: narrow with node, status, name, tag or pool, or call again with cursor="${last.guest.vmid}"`,
         );
       }
-      if (rows.length === 0) {
-        notes.push(
-          "No guest is visible to this token: it may lack VM.Audit on /vms (privilege-separated tokens need their own ACL)",
-        );
-      } else if (matching.length === 0) {
+      const hidden = await visibleNotes(pve, listed.guests, rows.length, server.token, { signal });
+      notes.push(...hidden);
+      if (rows.length > 0 && matching.length === 0) {
         notes.push(
           all.length === 0
             ? `There are no ${list.plural} that this token may see`

@@ -1,5 +1,6 @@
 /** Tools that look at nodes and at the cluster as a whole. */
 import { z } from "zod";
+import { listed, visibleCalls, visibleNotes } from "../access/visible.ts";
 import { PveError } from "../errors.ts";
 import { gib, percent, uptime, usedPercent } from "../shape/numbers.ts";
 import { defineTool } from "../tool.ts";
@@ -137,13 +138,13 @@ export const clusterResources = defineTool({
     next_cursor: z.string().optional(),
     notes: params.notes,
   }),
-  calls: ["GET /cluster/resources"],
+  calls: ["GET /cluster/resources", ...visibleCalls],
   privileges: [
     { path: "/vms/{vmid}", any: ["VM.Audit"], when: "to see guests" },
     { path: "/storage/{storage}", any: ["Datastore.Audit"], when: "to see storages" },
     { path: "/nodes/{node}", any: ["Sys.Audit"], when: "for the nodes' load figures" },
   ],
-  async run({ resource_type, limit, cursor }, { pve, signal }) {
+  async run({ resource_type, limit, cursor }, { pve, signal, server }) {
     const query = resource_type === "all" ? {} : { type: resource_type };
     const answered = await pve.call("GET /cluster/resources", query, { signal });
     const rows = answered.map((row) => ({ ...row, id: row.id ?? `${row.type}/${row.vmid ?? row.storage ?? row.node}` }))
@@ -152,6 +153,14 @@ export const clusterResources = defineTool({
     const page = after.slice(0, limit);
     const last = page.at(-1);
     const left = after.length - page.length;
+    const notes = left > 0 && last !== undefined
+      ? [`${left} more: call again with cursor=${JSON.stringify(last.id)}`]
+      : [];
+    for (const [type, of] of [["vm", listed.guests], ["storage", listed.storages]] as const) {
+      if (resource_type !== type && resource_type !== "all") continue;
+      const rowsOf = rows.filter((row) => type === "vm" ? row.vmid !== undefined : row.type === type);
+      notes.push(...await visibleNotes(pve, of, rowsOf.length, server.token, { signal }));
+    }
     return {
       resources: page.map((row) => ({
         id: row.id,
@@ -168,11 +177,8 @@ export const clusterResources = defineTool({
         template: row.template === true ? true : undefined,
       })),
       total: rows.length,
-      ...(left > 0 && last !== undefined
-        ? { next_cursor: last.id, notes: [`${left} more: call again with cursor=${JSON.stringify(last.id)}`] }
-        : rows.length === 0
-        ? { notes: ["Nothing is visible to this token; see that it has VM.Audit, Datastore.Audit and Sys.Audit"] }
-        : {}),
+      ...(left > 0 && last !== undefined ? { next_cursor: last.id } : {}),
+      ...(notes.length > 0 ? { notes } : {}),
     };
   },
 });

@@ -1,5 +1,6 @@
 /** Tools that look at storages and at what new guests can be made from. */
 import { z } from "zod";
+import { listed, visibleCalls, visibleNotes } from "../access/visible.ts";
 import { PveError, UsageError } from "../errors.ts";
 import type { PveClient, Result } from "../pve/client.ts";
 import { guestOf } from "../pve/guests.ts";
@@ -37,16 +38,12 @@ export const listStorage = defineTool({
     })),
     notes: params.notes,
   }),
-  calls: ["GET /nodes/{node}/storage", "GET /cluster/resources", "GET /nodes"],
+  calls: ["GET /nodes/{node}/storage", "GET /cluster/resources", "GET /nodes", ...visibleCalls],
   privileges: [{ path: "/storage/{storage}", any: ["Datastore.Audit"] }],
-  async run({ node }, { pve, signal }) {
+  async run({ node }, { pve, signal, server }) {
     const rows = node === undefined ? await everywhere(pve, signal) : await onNode(pve, node, signal);
-    return {
-      storages: rows,
-      ...(rows.length === 0
-        ? { notes: ["No storage is visible to this token: it may lack Datastore.Audit on /storage"] }
-        : {}),
-    };
+    const notes = await visibleNotes(pve, listed.storages, rows.length, server.token, { signal });
+    return { storages: rows, ...(notes.length > 0 ? { notes } : {}) };
   },
 });
 
@@ -140,12 +137,12 @@ export const listTemplates = defineTool({
     total: z.number(),
     notes: params.notes,
   }),
-  calls: ["GET /cluster/resources", "GET /nodes/{node}/storage/{storage}/content"],
+  calls: ["GET /cluster/resources", "GET /nodes/{node}/storage/{storage}/content", ...visibleCalls],
   privileges: [
     { path: "/storage/{storage}", any: ["Datastore.Audit"] },
     { path: "/vms/{vmid}", any: ["VM.Audit"], when: "to see guests that are templates" },
   ],
-  async run(input, { pve, signal }) {
+  async run(input, { pve, signal, server }) {
     const wanted = (Object.keys(templateKinds)).filter((kind) => input.kind === "all" || input.kind === kind);
     const rows = await pve.call("GET /cluster/resources", { type: "storage" }, { signal });
     const places = templatePlaces(rows, input);
@@ -195,10 +192,16 @@ export const listTemplates = defineTool({
       notes.push(`${found.length - input.limit} more: narrow with kind, name, node or storage`);
     }
     if (found.length === 0) {
+      const [of, seen] = input.kind === "template_guest"
+        ? [listed.guests, guests.length] as const
+        : [listed.storages, rows.length] as const;
+      const hidden = await visibleNotes(pve, of, seen, server.token, { signal });
       notes.push(
-        places.length === 0 && input.kind !== "template_guest"
-          ? "No storage that this token may see holds container templates or ISO images"
-          : "Nothing found; a person can download templates in PVE's web interface: storage, CT Templates",
+        ...(hidden.length > 0
+          ? hidden
+          : places.length === 0 && input.kind !== "template_guest"
+          ? ["None of the storages holds container templates or ISO images"]
+          : ["Nothing found; a person can download templates in PVE's web interface: storage, CT Templates"]),
       );
     }
     return { templates: found.slice(0, input.limit), total: found.length, ...(notes.length > 0 ? { notes } : {}) };

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { addGuest, auditorToken, bareToken, demoCluster, demoToken, type State } from "../../src/sim/mod.ts";
+import { tools } from "../../src/tools/mod.ts";
 import { serveHttps } from "../../src/sim/https.ts";
 import { inherited, type Running, serverCommand, serverTest, settingsFor, withServer } from "../helpers/server.ts";
 
@@ -260,7 +261,7 @@ serverTest(
         "create_vm",
         { iso: "local:iso/none.iso" },
         /Task qmcreate .*local:iso\/none\.iso' does not exist/,
-        /list tools/,
+        /There are local:iso\/debian-13.*list_templates/,
       ],
       [
         "shutdown_vm",
@@ -268,12 +269,12 @@ serverTest(
         /guest 107 failed: VM quit\/powerdown failed - got timeout/,
         /stop_\* cuts its power/,
       ],
-      ["set_vm_config", { vmid: 105, config: { scsi3: "nvme:8" } }, /storage 'nvme' does not exist/, /storages/],
+      ["set_vm_config", { vmid: 105, config: { scsi3: "nvme:8" } }, /storage 'nvme' does not exist/, /There are ceph, local/],
       [
         "set_vm_config",
         { vmid: 105, config: { scsi3: "local:8" } },
         /storage 'local' does not support vm images/,
-        /PVE names/,
+        /images for VM disks/,
       ],
       ["clone_vm", { source_vmid: 105, snapname: "gone" }, /snapshot 'gone' does not exist/, /What to do/],
     ], true);
@@ -286,7 +287,7 @@ const missing = { PROXMOX_HOST: undefined, PROXMOX_USER: undefined, PROXMOX_TOKE
 serverTest("without settings the tools are listed, and a call names all that is missing", {
   env: { ...missing, PROXMOX_TIMEOUT: "5" },
 }, async ({ client, error, requests }) => {
-  assert.equal((await client.listTools()).tools.length, 27);
+  assert.equal((await client.listTools()).tools.length, tools.length);
   for (const [tool, args] of [["list_nodes", {}], ["start_vm", { vmid: 102 }], ["create_vm", {}]] as const) {
     const text = await error(tool, args);
     assert.match(text, /PROXMOX_HOST, PROXMOX_USER, PROXMOX_TOKEN_NAME, PROXMOX_TOKEN_VALUE are not set/);
@@ -380,7 +381,7 @@ for (
     for (const [tool, args] of [["list_nodes", {}], ["start_vm", { vmid: 105 }], ["create_vm", {}]] as const) {
       const text = await error(tool, args);
       assert.match(text, /did not accept the API token.*Authentication failed/);
-      assert.match(text, /PROXMOX_USER and PROXMOX_TOKEN_NAME.*PROXMOX_TOKEN_VALUE.*disabled or expired/);
+      assert.match(text, /PROXMOX_TOKEN_VALUE.*PROXMOX_USER.*PROXMOX_TOKEN_NAME.*expired or is disabled/);
       assert.ok(!`${text}${stderr()}`.includes(wrongSecret) && !text.includes(demoToken.secret));
     }
     assert.ok(requests.every(({ method, status }) => method === "GET" && status === 401));
@@ -392,11 +393,11 @@ serverTest("a token without any privilege sees empty lists with a hint", {
 }, async ({ call, error }) => {
   for (
     const [tool, says] of [
-      ["list_vms", /guests: none[^]*may lack VM\.Audit on \/vms[^]*own ACL/],
-      ["list_containers", /guests: none[^]*may lack VM\.Audit on \/vms/],
+      ["list_vms", /guests: none[^]*lacks VM\.Audit on \/vms[^]*ACLs of its own/],
+      ["list_containers", /guests: none[^]*lacks VM\.Audit on \/vms/],
       ["cluster_resources", /resources: none[^]*VM\.Audit/],
-      ["list_storage", /storages: none[^]*may lack Datastore\.Audit on \/storage/],
-      ["list_templates", /templates: none[^]*No storage that this token may see/],
+      ["list_storage", /storages: none[^]*lacks Datastore\.Audit on \/storage/],
+      ["list_templates", /templates: none[^]*lacks Datastore\.Audit on \/storage/],
       ["list_nodes", /pve1 \| online[^]*lacks Sys\.Audit on \/nodes/],
     ] as const
   ) {
@@ -405,10 +406,10 @@ serverTest("a token without any privilege sees empty lists with a hint", {
     assert.match(answer.text, says);
   }
   assert.match(await error("start_vm", { vmid: 105 }), /No VM 105 is visible to this token[^]*VM\.Audit on \/vms/);
-  assert.match(await error("node_status", { node: "pve1" }), /Grant Sys\.Audit on \/nodes\/pve1.*pveum acl modify/);
+  assert.match(await error("node_status", { node: "pve1" }), /lacks Sys\.Audit on \/nodes\/pve1.*pveum acl modify/);
   assert.match(
     await error("create_vm"),
-    /PVE forbids POST \/nodes\/pve\d\/qemu[^]*create_vm needs VM\.Allocate on \/vms/,
+    /PVE forbids POST \/nodes\/pve\d\/qemu[^]*For create_vm.* lacks VM\.Allocate on \/vms.*--privs VM\.Allocate/,
   );
 });
 
@@ -417,12 +418,12 @@ serverTest("a token that may only look is told what it lacks, where, and how to 
 }, async ({ ok, error }) => {
   const text = await error("start_vm", { vmid: 105 });
   assert.match(text, /PVE forbids POST \/nodes\/pve2\/qemu\/105\/status\/start/);
-  assert.match(text, /Grant VM\.PowerMgmt on \/vms\/105.*pveum acl modify \/vms\/105 .*--roles PVEVMUser/);
+  assert.match(text, /lacks VM\.PowerMgmt on \/vms\/105.*pveum acl modify \/ .*--roles MCP-VM\.PowerMgmt/);
   assert.match(await error("set_vm_config", { vmid: 105, config: { memory: 512 } }), /VM\.Config\.Memory/);
-  assert.match(await error("clone_vm", { source_vmid: 9000 }), /Grant VM\.Clone on \/vms\/9000/);
+  assert.match(await error("clone_vm", { source_vmid: 9000 }), /lacks VM\.Clone on \/vms\/9000/);
   assert.match(
     await error("create_container", { ostemplate: DEBIAN, storage: "ceph" }),
-    /create_container needs VM\.Allocate on \/vms\/\{vmid\}.*Datastore\.AllocateSpace on \/storage/,
+    /For create_container.* lacks VM\.Allocate on \/vms.*Datastore\.AllocateSpace on \/storage/,
   );
   assert.equal((await ok("vm_status", { vmid: 105 })).status, "stopped");
 });

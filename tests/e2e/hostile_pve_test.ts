@@ -1,10 +1,11 @@
 /** Hosts that are not there, stall, break, lie or are not PVE, and clients that leave: one clear error each, and the server lives on. */
 import assert from "node:assert/strict";
 import { createSimulator, type RequestRecord } from "../../src/sim/mod.ts";
+import { tools } from "../../src/tools/mod.ts";
 import { serveHttps } from "../../src/sim/https.ts";
 import { createAuthority, selfSigned } from "../helpers/certificates.ts";
 import { closedPort, http, type RawServer, tcpServer, tlsServer } from "../helpers/raw_servers.ts";
-import { inherited, serverCommand, serverTest, settingsFor, withServer } from "../helpers/server.ts";
+import { inherited, serverCommand, serverTest, settingsFor, shareWithServer, withServer } from "../helpers/server.ts";
 
 const identity = await selfSigned();
 const wellFormed = http("200 OK", JSON.stringify({ data: [{ node: "pve1", status: "online" }] }));
@@ -29,7 +30,7 @@ async function allSay(port: number, says: RegExp, remedy: RegExp, more: Record<s
       assert.doesNotMatch(text, /has a bug|\n {4}at |00000000-0000/);
     }
     assert.match(await error("next_vmid"), remedy);
-    assert.equal((await client.listTools()).tools.length, 27);
+    assert.equal((await client.listTools()).tools.length, tools.length);
     assert.equal(stderr(), "");
   });
 }
@@ -185,6 +186,7 @@ test("a certificate that has expired", async () => {
   const expired = await ca.issue({ notBefore: new Date("2024-01-01"), notAfter: new Date("2025-02-03") });
   const file = await Deno.makeTempFile({ suffix: ".pem" });
   try {
+    await shareWithServer(file);
     await Deno.writeTextFile(file, ca.pem);
     await using server = await tlsServer(expired, (_request, socket) => void socket.write(wellFormed));
     const env = { ...settings(server.port), PROXMOX_FINGERPRINT: undefined, PROXMOX_CA_FILE: file };

@@ -1,5 +1,6 @@
 /** The words for what PVE answers instead of a result; the answers are PVE 9.2's own. */
 import { deepEqual, equal, match, ok } from "node:assert/strict";
+import fc from "fast-check";
 import type { Answer, Call } from "../../src/pve/client.ts";
 import { answerError } from "../../src/pve/errors.ts";
 import { authority, Fault, isBrokenConnection, networkError } from "../../src/pve/faults.ts";
@@ -186,6 +187,41 @@ Deno.test("what PVE repeats of a secret does not stand in the error", () => {
   const error = decoded(answer, "invalid", config, { ...vm, cipassword });
   ok(!Deno.inspect(error).includes("hunter2"), Deno.inspect(error));
   match(error.message, /value '\(secret\)'/);
+});
+
+Deno.test("no secret of the call stands in an error, wherever in the answer it is, and however long the answer", () => {
+  const place = fc.constantFrom("message", "reason", "complaint", "field", "title", "location", "type");
+  const printable = fc.string({ unit: fc.constantFrom(..."abcXYZ089 &'=+/%;<\\\n"), minLength: 6, maxLength: 30 })
+    .filter((secret) => secret.trim().length >= 6);
+  fc.assert(
+    fc.property(printable, place, fc.nat(1200), fc.boolean(), (cipassword, where, before, encoded) => {
+      const shown = `${"-".repeat(before)}${encoded ? encodeURIComponent(cipassword) : cipassword}`;
+      const status = where === "location" ? 302 : where === "title" || where === "type" ? 500 : 400;
+      const errors = { [where === "field" ? shown : "cipassword"]: where === "complaint" ? shown : "no good" };
+      const answer: Answer = {
+        status,
+        reason: where === "reason" ? shown : "Parameter verification failed.",
+        contentType: where === "type" ? `text/html; ${shown}` : where === "title" ? "text/html" : "application/json",
+        body: where === "title"
+          ? `<title>${shown}</title>`
+          : where === "reason"
+          ? ""
+          : JSON.stringify({ message: where === "message" ? shown : "", errors }),
+        location: where === "location" ? `https://login.example/${shown}` : "",
+      };
+      const error = answerError(answer, config, { ...vm, cipassword });
+      const told = JSON.stringify([error.message, error.details]);
+      for (const form of [cipassword, encodeURIComponent(cipassword)]) {
+        // What is left of a secret that was cut would still tell its start.
+        ok(!told.includes(JSON.stringify(form).slice(1, -1)), told);
+      }
+      ok(
+        !new RegExp(`-${cipassword.slice(0, 5).replaceAll(/[^a-zA-Z0-9]/g, "\\$&")}`).test(error.message),
+        error.message,
+      );
+    }),
+    { numRuns: 500 },
+  );
 });
 
 Deno.test("a body that is not JSON, or not an object, leaves the reason phrase", () => {
