@@ -105,14 +105,19 @@ Deno.test("a line begins with the time and the number of its call", () => {
 });
 
 Deno.test("a line is one line, reads back as what was written, and holds nothing that a terminal obeys", () => {
-  const hidden = "\u0000\u001b\u007f\u0085\u009f\u00ad\u061c\u200b\u200f\u2028\u2029\u202e\u2060\u2069\u206f\ufeff";
+  const ranges = [[0, 31], [0x7f, 0x9f], [0xad, 0xad], [0x61c, 0x61c], [0x200b, 0x200f], [0x2028, 0x202e], [
+    0x2060,
+    0x206f,
+  ]];
+  const hidden =
+    ranges.flatMap(([first = 0, last = 0]) =>
+      Array.from({ length: last - first + 1 }, (_, index) => String.fromCharCode(first + index))
+    ).join("") + "\ufeff";
   const shown = "~\u00a0\u00ac\u00ae\u061b\u061d\u200a\u2010\u2027\u202f\u205f\u2070\ufefe\uff00aä日";
   const line = auditLine({ ...entry, error: hidden + shown });
   assert.ok(line.includes(shown), line);
-  for (const char of hidden) {
-    assert.ok(!line.includes(char), `\\u${char.charCodeAt(0).toString(16)}`);
-    assert.ok(line.includes(`\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`));
-  }
+  for (const char of hidden) assert.ok(!line.includes(char), `\\u${char.charCodeAt(0).toString(16)}`);
+  assert.equal(JSON.parse(line).error, hidden + shown);
   fc.assert(fc.property(fc.string({ unit: "binary" }), (error) => {
     const text = auditLine({ ...entry, error });
     assert.ok(!/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/u.test(text));
