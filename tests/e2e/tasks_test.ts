@@ -79,12 +79,12 @@ serverTest("a task that is over is told at once: well, with warnings, failed, ki
   assert.equal(answer.state, "warnings");
   assert.deepEqual(answer.warnings, ["WARN: the disk is old"]);
   const failed = addTask(simulator, "0000A003", "job errors", [
-    "ERROR: VM 104 is locked (backup)",
+    "ERROR: Backup of VM 104 failed - VM is locked (backup)",
     "TASK ERROR: job errors",
   ]);
   const text = await error("wait_task", { upid: failed });
   assert.match(text, /Task vzdump of guest 104 failed: job errors/);
-  assert.match(text, /"ERROR: VM 104 is locked \(backup\)"/);
+  assert.match(text, /"ERROR: Backup of VM 104 failed - VM is locked \(backup\)"/);
   assert.match(text, /What to do: /);
   const status = await ok("get_task_status", { upid: failed });
   assert.equal(status.state, "failed");

@@ -89,7 +89,7 @@ serverTest("a task that fails is an error with PVE's words, its log and a remedy
   // 108 is locked by a backup; stopping it is accepted, and its task fails.
   const text = await error("stop_vm", { vmid: 108 });
   assert.match(text, /locked \(backup\)/);
-  assert.match(text, /What to do: Wait until/);
+  assert.match(text, /What to do: .*Wait until the task that holds the lock/);
 });
 
 serverTest("a guest that is already as wanted is left alone", {}, async ({ ok, requests }) => {
