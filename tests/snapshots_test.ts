@@ -28,6 +28,7 @@ const calls: readonly [string, Record<string, unknown>][] = [
   ["cluster_status", {}],
   ["health_overview", {}],
   ["server_info", {}],
+  ["check_permissions", { tool: "create_vm", path: "/storage/local" }],
   ["find_guest", { query: "web" }],
   ["list_vms", { limit: 5 }],
   ["list_containers", {}],

@@ -68,7 +68,7 @@ async function examined(envFile: string | undefined, onSays: (says: string) => v
     gathered = gatherSettings(envFile);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    return [failed("settings", error.message, ...(error.remedy === undefined ? [] : [error.remedy]))];
+    return [failed("settings", error.message, error.remedy ?? "Correct them where they are set, as each line says")];
   }
   const { settings, sources } = gathered;
   const checks = settingsChecks(settings, sources);

@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import { connect, createServer as createTcpServer, type Server, type Socket } from "node:net";
 import { gzipSync } from "node:zlib";
-import { createCertificates } from "./certificates.ts";
+import { type Certificates, createCertificates } from "./certificates.ts";
 import type { Simulator } from "./simulator.ts";
 
 /** Where to listen. */
@@ -12,6 +12,8 @@ export interface HttpsOptions {
   /** 0 or left out: any free port. */
   readonly port?: number;
   readonly hostname?: "127.0.0.1";
+  /** What to show instead of a fresh certificate. */
+  readonly certificates?: Certificates;
 }
 
 /** A running server, and what a client needs to trust it. */
@@ -53,6 +55,7 @@ async function respond(simulator: Simulator, request: IncomingMessage, response:
   response.statusCode = answer.status;
   response.statusMessage = phrase(answer.reason);
   response.setHeader("server", "pve-api-daemon/3.0");
+  response.setHeader("date", new Date(simulator.now()).toUTCString());
   for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value);
   if (body.length > GZIP_FROM && /\bgzip\b/.test(headers["accept-encoding"] ?? "")) {
     body = gzipSync(body);
@@ -88,7 +91,8 @@ function listen(server: Server, port: number, hostname: string): Promise<number>
 /** Starts serving. The first byte of a connection tells TLS from plain HTTP. */
 export async function serveHttps(simulator: Simulator, options: HttpsOptions = {}): Promise<HttpsSimulator> {
   const hostname = options.hostname ?? "127.0.0.1";
-  const { ca, key, cert, fingerprint } = await createCertificates(["localhost", "127.0.0.1", "pve1", "pve1.lan"]);
+  const names = ["localhost", "127.0.0.1", "pve1", "pve1.lan"];
+  const { ca, key, cert, fingerprint } = options.certificates ?? await createCertificates(names);
   const secure = createSecureServer({ key, cert }, (request, response) => {
     respond(simulator, request, response).catch(() => response.destroy());
   });

@@ -49,6 +49,8 @@ export interface Simulator {
   /** Answers like PVE's API daemon. */
   answer(request: SimulatedRequest): Promise<SimulatedAnswer>;
   readonly state: State;
+  /** Its clock, in milliseconds since the epoch. */
+  now(): number;
   /** Runs what is due (scheduled backups with their pruning, finished tasks) up to the clock's now. */
   tick(): void;
 }
@@ -174,5 +176,5 @@ export function createSimulator(options: SimulatorOptions = {}): Simulator {
     options.onRequest?.({ ...record, status: result.status });
     return result;
   }
-  return { answer: (request) => Promise.try(answer, request), state, tick };
+  return { answer: (request) => Promise.try(answer, request), state, now: () => clock.now(), tick };
 }

@@ -64,8 +64,9 @@ export const guestFinder = defineTool({
     { path: "/vms/{vmid}", any: ["VM.Audit"] },
     {
       path: "/vms/{vmid}",
-      any: ["VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted"],
-      when: "to ask a VM's agent for an address; VM.Monitor before PVE 9",
+      // PVE 8 has VM.Monitor for it.
+      any: ["VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted", "VM.Monitor"],
+      when: "to ask a VM's agent for an address",
     },
   ],
   async run({ query, node, limit }, { pve, signal }) {

@@ -151,7 +151,7 @@ export const healthOverview = defineTool({
   privileges: [
     { path: "/nodes/{node}", any: ["Sys.Audit"] },
     { path: "/vms/{vmid}", any: ["VM.Audit"] },
-    { path: "/storage/{storage}", any: ["Datastore.Audit", "Datastore.AllocateSpace"] },
+    { path: "/storage/{storage}", any: ["Datastore.Audit"] },
     { path: "/", any: ["Sys.Audit"], when: "for the quorum" },
   ],
   async run(_input, { pve, signal, now }) {

@@ -8,6 +8,7 @@ import { guestConfigs, guestLists, guestStatuses } from "./guests.ts";
 import { healthOverview } from "./health.ts";
 import { clusterResources, listNodes, nodeStatus } from "./nodes.ts";
 import { clusterStatus, serverInfo } from "./overview.ts";
+import { checkPermissions } from "./permissions.ts";
 import { powerTools } from "./power.ts";
 import { listStorage, listTemplates } from "./storage.ts";
 import { getTaskLog, getTaskStatus, listTasks, waitTask } from "./tasks.ts";
@@ -20,6 +21,7 @@ export const tools: readonly Tool[] = [
   clusterStatus,
   healthOverview,
   serverInfo,
+  checkPermissions,
   guestFinder,
   ...guestLists,
   ...guestStatuses,

@@ -1,10 +1,10 @@
 /** Calls that use all of what a tool declares: with every privilege they succeed, without one of them they do not. */
-import type { Guest } from "../../src/sim/state.ts";
+import type { Guest, State } from "../../src/sim/state.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 
 export interface Example {
-  readonly args: Readonly<Record<string, unknown>>;
+  readonly args: Readonly<Record<string, unknown>> | ((state: State) => Readonly<Record<string, unknown>>);
   /** The guests whose state matters: vmid → whether it runs when the call comes. */
   readonly guests?: Readonly<Record<number, boolean>>;
   /** Whether the answer holds what the privileges are for; PVE leaves things out without an error. */
@@ -30,6 +30,11 @@ const ISO = "local:iso/debian-13.1.0-amd64-netinst.iso";
 const on = { [VM]: true, [CONTAINER]: true };
 const off = { [VM]: false, [CONTAINER]: false };
 
+/** A task that somebody else has started. */
+const othersTask = (state: State) => ({
+  upid: [...state.tasks.values()].find(({ user, status }) => user === "root@pam" && status === "OK")?.upid,
+});
+
 /** By tool; a tool without an example fails the test. */
 export const examples: Readonly<Record<string, Example>> = {
   list_nodes: { args: {}, complete: some("nodes", (row) => row.memory_gib !== undefined) },
@@ -40,6 +45,23 @@ export const examples: Readonly<Record<string, Example>> = {
       ["vm", "storage"].every((type) => some("resources", (row) => row.type === type)(answer)) &&
       some("resources", (row) => row.type === "node" && row.memory_gib !== undefined)(answer),
   },
+  cluster_status: { args: {} },
+  health_overview: {
+    args: {},
+    complete: ({ looked_at, notes }) =>
+      /[1-9]\d* storages, [1-9]\d* guests/.test(String(looked_at)) && !/Sys\.Audit|quorum/i.test(String(notes)),
+  },
+  server_info: { args: {} },
+  check_permissions: { args: {} },
+  find_guest: {
+    args: { query: `192.0.2.${VM % 250 + 1}` },
+    guests: on,
+    complete: some("guests", (row) => row.vmid === VM),
+  },
+  list_tasks: { args: {}, complete: some("tasks", (row) => JSON.stringify(row).includes("root@pam")) },
+  get_task_status: { args: othersTask },
+  get_task_log: { args: othersTask },
+  wait_task: { args: othersTask },
   list_vms: { args: {}, complete: some("guests") },
   list_containers: { args: {}, complete: some("guests") },
   vm_status: { args: { vmid: VM } },
@@ -116,6 +138,12 @@ export const examples: Readonly<Record<string, Example>> = {
 export function prepare(guests: ReadonlyMap<number, Guest>, example: Example): void {
   for (const [vmid, running] of Object.entries(example.guests ?? {})) {
     const guest = guests.get(Number(vmid));
+    if (guest?.kind === "qemu") guest.config.set("agent", "1");
     if (guest !== undefined) guest.run = running ? { pid: 4711, since: 0, paused: false } : undefined;
   }
+}
+
+/** The arguments of an example. */
+export function argsOf({ args }: Example, state: State): Readonly<Record<string, unknown>> {
+  return typeof args === "function" ? args(state) : args;
 }

@@ -14,7 +14,7 @@ import { simulatorTransport } from "../../src/sim/transport.ts";
 import type { Tool } from "../../src/tool.ts";
 import { tools } from "../../src/tools/mod.ts";
 import { NEW_SECRET, runPveum } from "../helpers/pveum.ts";
-import { examples, GUESTS, prepare } from "./examples.ts";
+import { argsOf, examples, GUESTS, prepare } from "./examples.ts";
 
 const TOKEN = "robot@pve!mcp";
 const subject = subjectOf(TOKEN);
@@ -88,7 +88,7 @@ async function tryAll(state: State, wish: Wish): Promise<Map<string, string>> {
     assert.ok(example !== undefined, `tests/access/examples.ts has no example for ${tool.name}`);
     prepare(state.guests, example);
     const options = { signal: new AbortController().signal, progress: undefined };
-    const { isError, structuredContent, content } = await dispatch.call(tool, example.args, options);
+    const { isError, structuredContent, content } = await dispatch.call(tool, argsOf(example, state), options);
     const complete = isError !== true && (example.complete?.(structuredContent ?? {}) ?? true);
     found.set(tool.name, complete ? "" : content.map(({ text }) => text).join(" "));
   }
