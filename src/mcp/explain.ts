@@ -84,6 +84,8 @@ async function findOut(
   switch (details.kind) {
     case "forbidden":
       return details.remedy?.startsWith("No API token") ? undefined : await howToGrant(details, scene, pve, options);
+    case "unauthenticated":
+      return scene.token === undefined ? undefined : { remedy: forToken(details.remedy ?? "", scene.token) };
     case "locked":
       return await whoLocks(details, pve, options);
     case "missing":
@@ -93,6 +95,11 @@ async function findOut(
     default:
       return undefined;
   }
+}
+
+/** Which token it was is half of the answer: a name that is mistyped shows. */
+function forToken(remedy: string, token: string): string {
+  return `The token is ${token}. ${remedy.replace("token list USER@REALM", `token list ${subjectOf(token).user}`)}`;
 }
 
 /** Whether a privilege that is needed only "for cores, sockets" is needed for these arguments. */

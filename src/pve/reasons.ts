@@ -27,7 +27,7 @@ const rows: readonly Row[] = [
     says: /no quorum|cluster not ready|\/etc\/pve\/\S+.*(?:Permission denied|Read-only file system)/i,
     kind: "quorum",
     remedy:
-      "More than half of the cluster's nodes have to be online and see each other before anything can be changed; a person looks with pvecm status on the host. Nothing was changed",
+      "More than half of the cluster's nodes have to be online and see each other before anything can be changed; a person looks with pvecm status on the host",
   },
   // Nodes, guests, storages, volumes. Seen: all of these but the second half of the first.
   {

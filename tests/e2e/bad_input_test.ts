@@ -49,7 +49,7 @@ function cluster(): State {
 
 serverTest("arguments of the wrong form are refused before anything is asked of PVE", {}, async (running) => {
   const range = /whole number from 100 to 999999999/;
-  const example = /What to do: vmid: .*as in 102/;
+  const example = /What to do: vmid: As in 102/;
   await refuses(running, [
     ["vm_status", { vmid: -1 }, /vmid=-1:/, range, example],
     ["vm_status", { vmid: 99 }, /vmid=99:/, range, example],
@@ -269,7 +269,12 @@ serverTest(
         /guest 107 failed: VM quit\/powerdown failed - got timeout/,
         /stop_\* cuts its power/,
       ],
-      ["set_vm_config", { vmid: 105, config: { scsi3: "nvme:8" } }, /storage 'nvme' does not exist/, /There are ceph, local/],
+      [
+        "set_vm_config",
+        { vmid: 105, config: { scsi3: "nvme:8" } },
+        /storage 'nvme' does not exist/,
+        /There are ceph, local/,
+      ],
       [
         "set_vm_config",
         { vmid: 105, config: { scsi3: "local:8" } },
@@ -381,7 +386,10 @@ for (
     for (const [tool, args] of [["list_nodes", {}], ["start_vm", { vmid: 105 }], ["create_vm", {}]] as const) {
       const text = await error(tool, args);
       assert.match(text, /did not accept the API token.*Authentication failed/);
-      assert.match(text, /PROXMOX_TOKEN_VALUE.*PROXMOX_USER.*PROXMOX_TOKEN_NAME.*expired or is disabled/);
+      assert.match(
+        text,
+        /The token is (?:agent|nobody)@pve!(?:mcp|other)\. .*PROXMOX_TOKEN_VALUE.*PROXMOX_TOKEN_NAME.*expired or is disabled/,
+      );
       assert.ok(!`${text}${stderr()}`.includes(wrongSecret) && !text.includes(demoToken.secret));
     }
     assert.ok(requests.every(({ method, status }) => method === "GET" && status === 401));

@@ -354,7 +354,7 @@ const foreseen: readonly (readonly [words: string, kind: PveErrorKind, remedy: R
   [
     "unable to open file '/etc/pve/nodes/pve1/qemu-server/100.conf.tmp.1234' - Permission denied",
     "quorum",
-    /Nothing was changed/,
+    /pvecm status/,
   ],
   ["lvcreate 'pve/vm-100-disk-0' error: Volume group \"pve\" has insufficient free space", "full", /list_storage/],
   ["unable to create image: No space left on device", "full", /more free space/],
