@@ -67,7 +67,9 @@ function leanOutput(schema: JsonSchema): JsonSchema {
   if (isRecord(lean.items)) lean.items = leanOutput(lean.items);
   if (isRecord(lean.properties)) {
     lean.properties = Object.fromEntries(
-      Object.entries(lean.properties).map(([name, field]) => [name, isRecord(field) ? leanOutput(field) : field]),
+      Object.entries(lean.properties).flatMap(([name, field]) =>
+        isRecord(field) && field.untold !== true ? [[name, leanOutput(field)]] : []
+      ),
     );
   }
   return lean;

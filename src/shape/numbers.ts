@@ -28,3 +28,8 @@ export function uptime(seconds: number | undefined): string | undefined {
   if (hours > 0) return `${hours}h ${minutes}m`;
   return minutes > 0 ? `${minutes}m` : `${Math.floor(seconds)}s`;
 }
+
+/** Without decimals, for lists, where each digit costs; above 0 it stays above 0. */
+export function rounded(value: number | undefined): number | undefined {
+  return value === undefined || value <= 0 ? value : Math.max(1, Math.round(value));
+}

@@ -1,12 +1,12 @@
-/** Tools that list guests and look at one of them. */
+/** Tools that look at one guest: its status, its configuration. */
 import { z } from "zod";
-import { listed, visibleCalls, visibleNotes } from "../access/visible.ts";
-import { findGuest, type Guest, guestOf } from "../pve/guests.ts";
+import { findGuest } from "../pve/guests.ts";
 import { gib, percent, uptime, usedPercent } from "../shape/numbers.ts";
 import { defineTool } from "../tool.ts";
 import * as params from "./params.ts";
 
-const guestRow = z.object({
+/** One guest, as lists and status tools show it. */
+export const guestRow = z.object({
   vmid: z.number(),
   name: z.string().optional(),
   node: z.string(),
@@ -21,114 +21,6 @@ const guestRow = z.object({
   lock: z.string().optional(),
   template: z.boolean().optional(),
 });
-
-const lists = [
-  { ...params.guestKinds.vm, name: "list_vms", other: "list_containers" },
-  { ...params.guestKinds.container, name: "list_containers", other: "list_vms" },
-] as const;
-
-export const guestLists = lists.map((list) =>
-  defineTool({
-    name: list.name,
-    title: `List ${list.plural}`,
-    description:
-      `Lists the ${list.plural} of the whole cluster, or those that match the filters, sorted by vmid. Use ${list.other} for the other kind of guest.`,
-    tier: "read",
-    toolset: "core",
-    input: z.strictObject({
-      node: params.node.optional(),
-      status: z.enum(["running", "stopped", "paused", "unknown"]).optional(),
-      name: z.string().max(255).optional().describe("Only names that contain this, in any case"),
-      tag: z.string().max(255).optional(),
-      pool: z.string().max(100).optional(),
-      limit: params.limit,
-      cursor: z.string().regex(/^\d{1,9}$/).optional().describe("To read on: the next_cursor of the answer before"),
-    }),
-    output: z.object({
-      guests: z.array(guestRow),
-      total: z.number().describe("How many match"),
-      next_cursor: z.string().optional(),
-      notes: params.notes,
-    }),
-    calls: ["GET /cluster/resources", ...visibleCalls],
-    privileges: [{ path: "/vms/{vmid}", any: ["VM.Audit"] }],
-    async run(input, { pve, signal, server }) {
-      const rows = await pve.call("GET /cluster/resources", { type: "vm" }, { signal });
-      const all = rows.filter((row) => row.type === list.api && row.vmid !== undefined);
-      const matching = all
-        .flatMap((row) => {
-          const guest = guestOf(row);
-          return guest !== undefined && matches(guest, input) ? { guest, row } : [];
-        })
-        .sort((a, b) => a.guest.vmid - b.guest.vmid);
-      const from = input.cursor === undefined ? 0 : Number(input.cursor);
-      const after = matching.filter(({ guest }) => guest.vmid > from);
-      const page = after.slice(0, input.limit);
-      const last = page.at(-1);
-      const left = after.length - page.length;
-      const notes: string[] = [];
-      if (left > 0 && last !== undefined) {
-        notes.push(
-          `${left} more: narrow with node, status, name, tag or pool, or call again with cursor="${last.guest.vmid}"`,
-        );
-      }
-      const hidden = await visibleNotes(pve, listed.guests, rows.length, server.token, { signal });
-      notes.push(...hidden);
-      if (rows.length > 0 && matching.length === 0) {
-        notes.push(
-          all.length === 0
-            ? `There are no ${list.plural} that this token may see`
-            : `None of the ${all.length} ${list.plural} matches${nodesOf(all, input.node)}`,
-        );
-        if (input.pool !== undefined && all.every((row) => row.pool === undefined)) {
-          notes.push("PVE names no guest's pool: the token may lack Pool.Audit on /pool");
-        }
-      }
-      return {
-        guests: page.map(({ guest, row }) => ({
-          vmid: guest.vmid,
-          name: guest.name,
-          node: guest.node,
-          status: guest.status,
-          cpus: row.maxcpu,
-          cpu_percent: guest.status === "running" ? percent(row.cpu) : undefined,
-          memory_gib: gib(row.maxmem),
-          memory_used_percent: guest.status === "running" ? usedPercent(row.mem, row.maxmem) : undefined,
-          uptime: uptime(row.uptime),
-          tags: guest.tags.length > 0 ? guest.tags.join(";") : undefined,
-          pool: guest.pool,
-          lock: guest.lock,
-          template: guest.template ? true : undefined,
-        })),
-        total: matching.length,
-        ...(left > 0 && last !== undefined ? { next_cursor: String(last.guest.vmid) } : {}),
-        ...(notes.length > 0 ? { notes } : {}),
-      };
-    },
-  })
-);
-
-function nodesOf(rows: readonly { node?: string | undefined }[], node: string | undefined): string {
-  if (node === undefined) return "";
-  const nodes = [...new Set(rows.flatMap((row) => row.node ?? []))].sort();
-  return nodes.includes(node) ? "" : `: no guest is on a node ${node}; there are guests on ${nodes.join(", ")}`;
-}
-
-interface Filter {
-  readonly node?: string | undefined;
-  readonly status?: string | undefined;
-  readonly name?: string | undefined;
-  readonly tag?: string | undefined;
-  readonly pool?: string | undefined;
-}
-
-function matches(guest: Guest, filter: Filter): boolean {
-  return (filter.node === undefined || guest.node === filter.node) &&
-    (filter.status === undefined || guest.status === filter.status) &&
-    (filter.name === undefined || (guest.name ?? "").toLowerCase().includes(filter.name.toLowerCase())) &&
-    (filter.tag === undefined || guest.tags.includes(filter.tag.toLowerCase())) &&
-    (filter.pool === undefined || guest.pool === filter.pool);
-}
 
 const looks = [
   {

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { listed, visibleCalls, visibleNotes } from "../access/visible.ts";
 import { PveError } from "../errors.ts";
 import { gib, percent, uptime, usedPercent } from "../shape/numbers.ts";
+import { pageOf } from "../shape/page.ts";
 import { defineTool } from "../tool.ts";
 import * as params from "./params.ts";
 
@@ -117,7 +118,7 @@ export const clusterResources = defineTool({
   input: z.strictObject({
     resource_type: z.enum(["vm", "storage", "node", "sdn", "all"]).default("vm"),
     limit: params.limit,
-    cursor: z.string().max(255).optional().describe("To read on: the next_cursor of the answer before"),
+    cursor: z.string().max(255).optional().describe("The next_cursor of the answer before"),
   }),
   output: z.object({
     resources: z.array(z.object({
@@ -150,7 +151,7 @@ export const clusterResources = defineTool({
     const rows = answered.map((row) => ({ ...row, id: row.id ?? `${row.type}/${row.vmid ?? row.storage ?? row.node}` }))
       .sort((a, b) => order(a.id, b.id));
     const after = cursor === undefined ? rows : rows.filter((row) => order(row.id, cursor) > 0);
-    const page = after.slice(0, limit);
+    const page = pageOf(after, limit);
     const last = page.at(-1);
     const left = after.length - page.length;
     const notes = left > 0 && last !== undefined
@@ -183,7 +184,9 @@ export const clusterResources = defineTool({
   },
 });
 
+const collator = new Intl.Collator("en", { numeric: true });
+
 /** Orders ids such as qemu/100 by their number. */
 function order(a: string, b: string): number {
-  return a.localeCompare(b, "en", { numeric: true });
+  return collator.compare(a, b);
 }

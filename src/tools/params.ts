@@ -2,7 +2,7 @@
 import { z } from "zod";
 
 export const node = z.string().min(1).max(63).describe("Node name, as in pve1");
-export const vmid = z.int().min(100).max(999_999_999).describe("Guest number, as in 102");
+export const vmid = z.int().min(100).max(999_999_999).describe("As in 102");
 export const storage = z.string().min(2).max(100).describe("Storage name, as in local-lvm");
 
 /** Where a guest runs is looked up. Taken, as users of the original give it, and checked; but no model is told of it. */
@@ -19,7 +19,7 @@ export const guestToRead = {
 export const guestToChange = { vmid, node: nodeOfGuest };
 
 export const waiting = {
-  wait: z.boolean().default(true).describe("false: answer at once, with the task's UPID"),
+  wait: z.boolean().default(true).describe("false: answer at once"),
   wait_timeout: z.int().min(1).max(300).default(45).describe("Seconds to wait at most").meta({ untold: true }),
 };
 
@@ -44,6 +44,6 @@ export const outcome = {
     "ok: done; running: PVE is still at it, do not repeat the call; warnings: done, with warnings; unchanged: nothing to do",
   ),
   upid: z.string().optional().describe("PVE's task"),
-  exit_status: z.string().optional(),
-  warnings: z.array(z.string()).optional(),
+  exit_status: z.string().meta({ untold: true }).optional(),
+  warnings: z.array(z.string()).meta({ untold: true }).optional(),
 };

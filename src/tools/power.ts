@@ -6,32 +6,40 @@ import { defineTool } from "../tool.ts";
 import * as params from "./params.ts";
 import { deadlineOf, inTurn, runningNote, settle, taskCalls } from "./waiting.ts";
 
+/** What is said of both kinds of guest. */
+function same(text: string): Readonly<Record<"vm" | "container", string>> {
+  return { vm: text, container: text };
+}
+
 const verbs = [
   {
     verb: "start",
     does: "Starts",
-    more: "A guest that runs already is left as it is. A hibernated VM resumes, which uses up its saved memory.",
+    more: { vm: "A hibernated VM resumes, which uses up its saved memory.", container: "" },
     idempotent: true,
     wanted: "running",
   },
   {
     verb: "stop",
     does: "Cuts the power of",
-    more: "Unsaved data inside may be lost: use shutdown first, stop only when that fails.",
+    more: same("Unsaved data may be lost: shutdown comes first."),
     idempotent: true,
     wanted: "stopped",
   },
   {
     verb: "shutdown",
     does: "Shuts down",
-    more: "The guest's own system ends cleanly; a VM needs ACPI or the guest agent for it.",
+    more: {
+      vm: "Its own system ends cleanly; it needs ACPI or the guest agent for that.",
+      container: "Its own system ends cleanly.",
+    },
     idempotent: true,
     wanted: "stopped",
   },
   {
     verb: "reboot",
     does: "Reboots",
-    more: "Clean shutdown, then start; changes that wait for a restart take effect.",
+    more: same("Clean shutdown, then start; changes that wait for a restart take effect."),
     idempotent: false,
     wanted: undefined,
   },
@@ -47,7 +55,7 @@ export const powerTools = kinds.flatMap((kind) =>
     return defineTool({
       name: `${verb}_${kind.kind}`,
       title: `${verb.charAt(0).toUpperCase()}${verb.slice(1)} a ${kind.word}`,
-      description: `${does} one ${kind.word} and waits until that is done. ${more}`,
+      description: `${does} one ${kind.word} and waits. ${more[kind.kind]}`.trim(),
       tier: "lifecycle",
       toolset: "core",
       idempotent,

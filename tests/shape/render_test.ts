@@ -6,7 +6,7 @@ import { table } from "../../src/shape/table.ts";
 Deno.test("table takes the union of columns in order of appearance", () => {
   assert.equal(
     table([{ vmid: 100, name: "web" }, { vmid: 101, tags: ["a", "b"] }]),
-    "vmid | name | tags\n100 | web | \n101 |  | a, b",
+    "vmid | name | tags\n100 | web\n101 |  | a, b",
   );
   assert.equal(table([]), "");
 });
