@@ -41,7 +41,8 @@ function trusting({ host, port, trust }: Target): ConnectionOptions {
 }
 
 function nameOf(name: Certificate["subject"] | undefined): string {
-  return name?.CN ?? name?.O ?? "an unnamed CA";
+  const texts = [name?.CN, name?.O].flat();
+  return texts.find((text) => text !== undefined) ?? "an unnamed CA";
 }
 
 /** Says why a certificate did not verify: Deno reports an expired one as signed by an unknown CA, so it is read here. */
