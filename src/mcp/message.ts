@@ -12,6 +12,9 @@ export const INTERNAL_ERROR = -32603;
 /** MCP allows a text or a whole number, and unlike JSON-RPC never null. */
 export type Id = string | number;
 
+/** Validation and rendering call themselves for each level: deeper messages would exhaust the stack. */
+const DEEPEST = 64;
+
 type Params = Record<string, unknown>;
 
 export interface Request {
@@ -67,6 +70,12 @@ export function readLine(text: string): Line {
 
 function readMessage(value: unknown): Incoming {
   if (!isRecord(value)) return fault(INVALID_REQUEST, "Invalid request: a message is a JSON object");
+  if (isDeeperThan(value, DEEPEST)) {
+    const { jsonrpc, id, method } = value;
+    const shallow = readMessage({ jsonrpc, method, ...(Object.hasOwn(value, "id") ? { id } : {}) });
+    if (shallow.kind !== "request") return shallow;
+    return fault(INVALID_PARAMS, `Invalid params: nested more than ${DEEPEST} deep`, shallow.id);
+  }
   const { method, params, jsonrpc } = value;
   const id = idOf(value.id);
   if (method === undefined && (Object.hasOwn(value, "result") || Object.hasOwn(value, "error"))) {
@@ -88,6 +97,17 @@ function readMessage(value: unknown): Incoming {
   }
   if (known === null) return fault(INVALID_PARAMS, "Invalid params: params must be a JSON object", id);
   return { kind: "request", id, method, params: known };
+}
+
+/** Whether objects and lists stand in one another more than so many times; itself without recursion. */
+function isDeeperThan(value: object, limit: number): boolean {
+  let level: object[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > limit) return true;
+    level = level.flatMap((inner): unknown[] => Object.values(inner))
+      .filter((inner) => typeof inner === "object" && inner !== null);
+  }
+  return false;
 }
 
 function readResponse(value: Readonly<Record<string, unknown>>, id: Id | undefined): Incoming {

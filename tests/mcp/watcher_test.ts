@@ -1,5 +1,6 @@
 /** Subscriptions to resources, in both eras: told of changes, and of nothing else; nothing is read when nobody listens. */
 import assert from "node:assert/strict";
+import { createWatcher } from "../../src/mcp/watcher.ts";
 import { type Connection, initialize, isMessage, request, stateless, withConnection } from "../helpers/connection.ts";
 
 const guest = "proxmox://guest/102/config";
@@ -60,15 +61,32 @@ Deno.test("a subscription of revision 2026-07-28: acknowledged as far as it is h
     assert.deepEqual(it.rest(), []);
   }));
 
-Deno.test("figures that always move are no change", () =>
-  withConnection({ pauseMs: 1 }, async (it) => {
-    it.send(initialize(1, "2025-11-25"));
-    await it.answer(1);
-    it.send(request(2, "resources/subscribe", { uri: "proxmox://guest/102" }));
-    await it.answer(2);
-    for (let n = 0; n < 5; n++) await rounds(it);
-    assert.deepEqual(it.rest(), []);
-  }));
+Deno.test("figures that always move are no change; a guest that is gone, or that PVE does not answer for, is one once", async () => {
+  let reads = 0;
+  let state: "running" | "stopped" | "missing" | "busy" = "running";
+  const told: string[] = [];
+  const watcher = createWatcher({
+    read: () => {
+      reads++;
+      const structuredContent = { status: state, cpu_percent: reads, uptime: `${reads}s`, memory_used_percent: reads };
+      const fault = { content: [], isError: true as const, _meta: { "proxmox-mcp/error": { kind: state } } };
+      return Promise.resolve(state === "missing" || state === "busy" ? fault : { content: [], structuredContent });
+    },
+    changed: () => void told.push(state),
+    pauseMs: 0,
+  });
+  const someReads = async () => {
+    for (const until = reads + 4; reads < until;) await new Promise((resolve) => setTimeout(resolve, 1));
+  };
+  watcher.open("one", [guest]);
+  for (const next of ["stopped", "busy", "stopped", "missing"] as const) {
+    await someReads();
+    state = next;
+  }
+  await someReads();
+  assert.deepEqual(told, ["stopped", "missing"]);
+  watcher.close("one");
+});
 
 Deno.test("what cannot be watched is refused, and so is more than the server would look after", () =>
   withConnection({}, async (it) => {
