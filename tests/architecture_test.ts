@@ -125,7 +125,13 @@ Deno.test("only the transport loads the HTTP library, and only the edge of the p
   const protocol = ["eras", "features", "message", "server", "transport"].map((name) => `src/mcp/${name}.ts`);
   assert.deepEqual(users(/^npm:\/?@modelcontextprotocol\/server/), protocol);
   // host.ts takes isIP() of node:net, which opens nothing.
-  const network = ["src/config/host.ts", "src/pve/probe.ts", "src/pve/trust.ts", "src/sim/https.ts"];
+  const network = [
+    "src/config/host.ts",
+    "src/confine/probe.ts",
+    "src/pve/probe.ts",
+    "src/pve/trust.ts",
+    "src/sim/https.ts",
+  ];
   assert.deepEqual(users(/^node:(?:tls|https?|net|http2|dgram)$/), network);
 });
 

@@ -1,7 +1,6 @@
 /** `demo`: starts the real server as a client would, and plays a session against a simulated cluster. */
 import { fileURLToPath } from "node:url";
 import { Client, deserializeMessage, serializeMessage, type Transport } from "@modelcontextprotocol/client";
-import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { isRecord } from "../mcp/coerce.ts";
 import { NAME, VERSION } from "../version.ts";
 import { startJob } from "./confined.ts";
@@ -130,13 +129,16 @@ interface Way {
   readonly where: string;
 }
 
-/** A compiled binary starts no processes. */
+/** A compiled binary starts no processes, and a bundle has no main.ts to start. */
 function canStartProcesses(): boolean {
-  return Deno.permissions.querySync({ name: "run", command: Deno.execPath() }).state === "granted";
+  return import.meta.url.endsWith("/src/cli/demo.ts") &&
+    Deno.permissions.querySync({ name: "run", command: Deno.execPath() }).state === "granted";
 }
 
 /** As a client starts it: a process of its own, that is spoken to over stdin and stdout. */
-function inChild(trace: Trace): Way {
+async function inChild(trace: Trace): Promise<Way> {
+  // Only here: at its import it looks for variables that a binary may not read.
+  const { StdioClientTransport } = await import("@modelcontextprotocol/client/stdio");
   const root = fileURLToPath(new URL("../../", import.meta.url));
   const transport = new StdioClientTransport({
     command: Deno.execPath(),
@@ -179,7 +181,7 @@ export async function demoCommand(_options: { readonly trace: boolean }): Promis
     `${styled("bold", `${NAME} ${VERSION}`)}: a session against a simulated cluster. Nothing leaves this computer.\n`,
   );
   const trace = new Trace();
-  const { transport, where } = canStartProcesses() ? inChild(trace) : inWorker(trace);
+  const { transport, where } = canStartProcesses() ? await inChild(trace) : inWorker(trace);
   const client = new Client({ name: `${NAME}-demo`, version: VERSION });
   await client.connect(transport);
   try {

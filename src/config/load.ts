@@ -1,5 +1,5 @@
 /** Turns environment variables and an optional file into settings: pure, strict, and complete in its complaints. */
-import { parseEnv } from "node:util";
+import * as util from "node:util";
 import { UsageError } from "../errors.ts";
 import { parseHost, parsePort } from "./host.ts";
 import { parseTokenName, parseTokenValue, parseUser, tokenId } from "./identity.ts";
@@ -116,8 +116,12 @@ function parseFile(file: SettingsFile | undefined): Environment {
   if (file.content.includes("\0")) {
     throw new UsageError(`${file.path} is not a text file in UTF-8.`, "Save it again as UTF-8.");
   }
+  // As a whole module, as Deno before 2.7 has no parseEnv: an executable made with it could not even start.
+  if (typeof util.parseEnv !== "function") {
+    throw new UsageError(`${file.path} cannot be read by this build.`, "Set the variables in the environment.");
+  }
   // Editors on Windows start a file with a byte order mark, which would become part of the first name.
-  return parseEnv(file.content.replace(/^\uFEFF/, ""));
+  return util.parseEnv(file.content.replace(/^\uFEFF/, ""));
 }
 
 /** All PROXMOX_* variables that are set, trimmed; a placeholder that counts as not set is worth a warning. */

@@ -111,6 +111,8 @@ function probes(target: Address | undefined, elsewhere: Address): readonly Probe
     notCapable(error) ||
     Deno.permissions.querySync({ name: "net", host: authority(address) }).state !== "granted" && "code" in error;
   const isWindows = Deno.build.os === "windows";
+  // By their paths: without an environment there is no PATH to look for them.
+  const shell = isWindows ? "C:\\Windows\\System32\\where.exe" : "/bin/sh";
   return [
     { attempt: `connect to another host, ${there}`, run: () => open(elsewhere) },
     { attempt: `connect to ${there} by node:net`, run: () => openNode(elsewhere), refuses: refuses(elsewhere) },
@@ -131,7 +133,7 @@ function probes(target: Address | undefined, elsewhere: Address): readonly Probe
     { attempt: "read an environment variable", run: () => Deno.env.get("PATH") ?? refused("none is visible") },
     { attempt: "list the environment", run: () => seen(Deno.env.toObject()) },
     { attempt: "set a proxy variable", run: () => Deno.env.set("http_proxy", `http://${there}`) },
-    { attempt: "start a process", run: () => new Deno.Command(isWindows ? "where" : "true").outputSync().code },
+    { attempt: "start a process", run: () => new Deno.Command(shell).outputSync().code },
     { attempt: "load a native library", run: () => Deno.dlopen(isWindows ? "kernel32.dll" : LIBC, {}).close() },
     { attempt: "ask for the name of this computer", run: () => Deno.hostname() },
     { attempt: "listen on a port", run: () => Deno.listen({ hostname: "127.0.0.1", port: 0 }).close() },

@@ -22,7 +22,9 @@ declare const self: {
 const cancelled = new AbortController();
 const writing = new Map<number, { resolve(): void; reject(error: Error): void }>();
 let answered: ((yes: boolean) => void) | undefined;
-let takeMcp: ((text: string) => void) | undefined;
+/** What a client in the launcher said before there was a server to hear it. */
+const early: string[] = [];
+let takeMcp = (text: string): void => void early.push(text);
 
 /** The audit log that the launcher keeps: a write waits until its line is on the disk. */
 const audit: AuditLog = {
@@ -56,6 +58,7 @@ async function run({ job, sources, trace }: Assignment): Promise<{ value: unknow
     case "serve":
       if (job.over === "messages") {
         takeMcp = serveMessages(session.dispatch, (text) => self.postMessage({ type: "mcp", text }));
+        early.forEach(takeMcp);
       } else serveStdin(session.dispatch, () => self.postMessage({ type: "eof" }));
       return undefined;
     case "doctor": {
@@ -106,7 +109,7 @@ self.onmessage = ({ data }) => {
     case "cancel":
       return cancelled.abort();
     case "mcp":
-      return takeMcp?.(data.text);
+      return takeMcp(data.text);
   }
 };
 

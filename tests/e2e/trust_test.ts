@@ -4,7 +4,7 @@ import { createSimulator, type RequestRecord } from "../../src/sim/mod.ts";
 import { serveHttps } from "../../src/sim/https.ts";
 import { createAuthority, type Identity, selfSigned } from "../helpers/certificates.ts";
 import { http, tlsServer } from "../helpers/raw_servers.ts";
-import { type Running, settingsFor, withServer } from "../helpers/server.ts";
+import { type Running, settingsFor, shareWithServer, withServer } from "../helpers/server.ts";
 
 /** A simulated PVE with its own CA, and files that a person could name. */
 interface Pve {
@@ -27,6 +27,7 @@ async function withPve(fn: (pve: Pve) => Promise<void>): Promise<void> {
   const simulator = createSimulator({ pace: 0, onRequest: (record) => void requests.push(record) });
   const server = await serveHttps(simulator);
   const directory = await Deno.makeTempDir();
+  await shareWithServer(directory);
   const [caFile, otherFile] = [`${directory}/pve-root-ca.pem`, `${directory}/other-ca.pem`];
   try {
     await Deno.writeTextFile(caFile, `${server.ca}\n`);

@@ -9,9 +9,17 @@ import { serveHttps } from "../../src/sim/https.ts";
 
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-/** The server's command line without its command; PROXMOX_MCP_COMMAND (blank-separated) names another, such as a binary. */
+/** The command line that PROXMOX_MCP_COMMAND (blank-separated) gives in place of `deno run`, such as an executable. */
+const given = (Deno.env.get("PROXMOX_MCP_COMMAND") ?? "").split(" ").filter((word) => word !== "");
+
+/** Whether an executable is tested: it has its own permissions, and takes none on the command line. */
+export const isExecutable = given.length > 0;
+
+/** The version of Deno that the executable was made with, where PROXMOX_MCP_RUNTIME tells it, as in "2.6.8". */
+export const executableRuntime = Deno.env.get("PROXMOX_MCP_RUNTIME") ?? "";
+
+/** The server's command line without its command. */
 export function serverCommand(permissions: readonly string[] = []): [string, ...string[]] {
-  const given = (Deno.env.get("PROXMOX_MCP_COMMAND") ?? "").split(" ").filter((word) => word !== "");
   const [program, ...args] = given;
   if (program !== undefined) return [program, ...args];
   return [
@@ -140,6 +148,11 @@ export async function withServer(options: RunOptions, test: (running: Running) =
     await client.close();
     await https.close();
   }
+}
+
+/** Opens a test's file or folder to everybody: an executable may be tested as another user. */
+export async function shareWithServer(path: string): Promise<void> {
+  if (isExecutable && Deno.build.os !== "windows") await Deno.chmod(path, 0o777);
 }
 
 /** What a process needs to start, and nothing that could configure the server. */
