@@ -35,7 +35,7 @@ export class GuestQueue {
     this.#lines.set(vmid, line);
     void line.then(() => this.#lines.get(vmid) === line && this.#lines.delete(vmid));
     try {
-      await inTime(before, vmid, options);
+      await within(before, options, () => busy(vmid), () => gaveUp(vmid));
       await this.#lastTask(pve, vmid, options);
       return await work();
     } finally {
@@ -85,16 +85,24 @@ function gaveUp(vmid: number): PveError {
   });
 }
 
-/** Waits for the line in front, no longer than the caller does. */
-async function inTime(before: Promise<void>, vmid: number, { deadline, signal }: TurnOptions): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const giveUp = () => reject(gaveUp(vmid));
-  if (signal?.aborted) throw gaveUp(vmid);
-  const timer = setTimeout(() => reject(busy(vmid)), Math.max(0, deadline - performance.now()));
+/**
+ * Waits for something that another call does, no longer than this caller does.
+ * @throws what `late` or `gone` makes when the time is up, or the caller gives up
+ */
+export async function within<T>(
+  other: Promise<T>,
+  { deadline, signal }: Pick<TurnOptions, "deadline" | "signal">,
+  late: () => Error,
+  gone: () => Error,
+): Promise<T> {
+  if (signal?.aborted) throw gone();
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const giveUp = () => reject(gone());
+  const timer = setTimeout(() => reject(late()), Math.max(0, deadline - performance.now()));
   signal?.addEventListener("abort", giveUp, { once: true });
-  before.then(resolve);
+  other.then(resolve, reject);
   try {
-    await promise;
+    return await promise;
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", giveUp);

@@ -56,6 +56,7 @@ export async function createWithVmid(
   const { task, repeated } = await startOnce(
     context,
     key,
+    deadline,
     source === undefined ? begin : () => inTurn(context, source, deadline, begin),
   );
   if (repeated) {

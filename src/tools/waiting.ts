@@ -2,6 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { PveError } from "../errors.ts";
 import type { PveClient } from "../pve/client.ts";
+import { within } from "../pve/queue.ts";
 import { isRunning, type TaskCall, type TaskState } from "../pve/tasks.ts";
 import type { StartedTask, ToolContext } from "../tool.ts";
 
@@ -135,20 +136,24 @@ export function runningNote(
  * Starts a task unless the same call has one running: a model that repeats a create or clone after a timeout must not get
  * two guests.
  * @param key names the tool and its arguments
+ * @param deadline on the clock of performance.now()
  * @returns the task, and whether it is one that an earlier call started
  */
 export async function startOnce(
   context: ToolContext<TaskCall>,
   key: string,
+  deadline: number,
   start: () => Promise<StartedTask>,
 ): Promise<{ task: StartedTask; repeated: boolean }> {
   const earlier = context.started.get(key);
   if (earlier !== undefined) {
-    const task = await earlier.catch(() => undefined);
+    // It may still be waiting for its turn.
+    const { signal } = context;
+    const task = await within(earlier.catch(() => undefined), { deadline, signal }, stillWaits, gaveUp);
     if (task !== undefined && await stillRuns(context.pve, task)) return { task, repeated: true };
     if (context.started.get(key) === earlier) context.started.delete(key);
     // Another call may have started it anew in the meantime.
-    if (context.started.has(key)) return await startOnce(context, key, start);
+    if (context.started.has(key)) return await startOnce(context, key, deadline, start);
   }
   const starting = start();
   context.started.set(key, starting);
@@ -158,6 +163,19 @@ export async function startOnce(
     if (context.started.get(key) === starting) context.started.delete(key);
     throw error;
   }
+}
+
+function stillWaits(): PveError {
+  return new PveError("An earlier call with the same arguments still waits for its turn; nothing more was sent", {
+    kind: "conflict",
+    remedy: "Look with list_tasks later; do not repeat the call meanwhile",
+  });
+}
+
+function gaveUp(): PveError {
+  return new PveError("Cancelled while an earlier call with the same arguments waited for its turn", {
+    kind: "cancelled",
+  });
 }
 
 async function stillRuns(pve: PveClient<TaskCall>, task: StartedTask): Promise<boolean> {

@@ -125,6 +125,28 @@ const CONFIG = "PUT /nodes/pve1/qemu/102/config";
 
 {
   const clock = clockwork();
+  serverTest("a copy that is asked for again while it waits for its turn is not made twice", {
+    simulator: { pace: 1, clock },
+  }, async (running) => {
+    const { ok, error } = running;
+    const first = ok("clone_container", { source_vmid: 290, hostname: "one" });
+    await until(() => writes(running).length === 1);
+    const second = ok("clone_container", { source_vmid: 290, hostname: "two" });
+    const again = { source_vmid: 290, hostname: "two", wait_timeout: 1 };
+    assert.match(
+      await error("clone_container", again),
+      /same arguments still waits for its turn; nothing more was sent/,
+    );
+    clock.turn(60);
+    await until(() => writes(running).length === 2);
+    clock.turn(60);
+    assert.deepEqual([(await first).state, (await second).state], ["ok", "ok"]);
+    assert.equal(writes(running).length, 2);
+  });
+}
+
+{
+  const clock = clockwork();
   serverTest(
     "a new guest that is still being made is started when it is there",
     { simulator: { pace: 1, clock } },
