@@ -68,6 +68,7 @@ Deno.test("a request carries the token, the path below /api2/json, and its param
       status: 200,
       reason: "OK",
       contentType: "application/json;charset=UTF-8",
+      date: "",
       body: '{"data":null}',
     });
     const [get, post] = server.requests;
