@@ -18,6 +18,8 @@ async function main(): Promise<number | undefined> {
       return command.confinement
         ? await (await import("./src/cli/confinement.ts")).checkConfinement(command)
         : await (await import("./src/cli/doctor.ts")).doctorCommand(command);
+    case "init":
+      return await (await import("./src/cli/init.ts")).initCommand(command);
     case "tools":
       (await import("./src/cli/tools.ts")).toolsCommand(command);
       return 0;

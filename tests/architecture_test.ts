@@ -5,15 +5,16 @@ import { ROOT } from "./helpers/server.ts";
 /** Room → the rooms and files it may import from, beside itself. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   main: ["cli", "confine", "errors", "version"],
-  confine: ["cli", "config", "doctor", "errors", "mcp", "pve", "safety", "shape", "sim", "tools"],
+  confine: ["cli", "config", "doctor", "errors", "mcp", "pve", "safety", "shape", "sim", "tool", "tools"],
   cli: [
     ...["config", "confine", "doctor", "errors", "init", "install", "mcp", "pve", "safety", "shape", "sim", "tool"],
     ...["tools", "version"],
   ],
-  mcp: ["tool", "safety", "shape", "pve", "config", "errors", "version"],
+  mcp: ["tool", "access", "safety", "shape", "pve", "config", "errors", "version"],
   tools: ["tool", "access", "pve", "safety", "shape", "errors"],
   access: ["tool", "pve"],
   doctor: ["access", "config", "errors", "pve", "tool"],
+  init: ["access", "config", "doctor", "errors", "pve", "tool"],
   tool: ["pve"],
   safety: ["tool", "pve", "config", "errors"],
   pve: ["safety", "config", "errors"],

@@ -32,10 +32,19 @@ const flags = {
     help: "The name of the entry (default: proxmox); one for each cluster",
   },
   file: { type: "string", usage: "--file FILE", help: "The client's file, where it is not at its usual place" },
+  output: {
+    type: "string",
+    usage: "--output FILE",
+    help: "Where init writes the settings (default: the user's folder for settings)",
+  },
   print: { type: "boolean", usage: "--print", help: "Print what belongs into the client's file, and write nothing" },
   remove: { type: "boolean", usage: "--remove", help: "Take the entry out again" },
   list: { type: "boolean", usage: "--list", help: "List the clients, their files, and where the entry is" },
-  force: { type: "boolean", usage: "--force", help: "Change an entry that differs; make a folder that is missing" },
+  force: {
+    type: "boolean",
+    usage: "--force",
+    help: "Change an entry that differs, make a folder that is missing; with init: replace the file, write what fails",
+  },
   "inline-secret": {
     type: "boolean",
     usage: "--inline-secret",
@@ -46,6 +55,12 @@ const flags = {
 type Flag = keyof typeof flags;
 
 const commands = [
+  {
+    name: "init",
+    usage: "init [PROXMOX_…=value …]",
+    flags: ["output", "client", "force"],
+    help: "Set up: find the host, settle trust, show the commands for a token, check it, write the settings",
+  },
   {
     name: "serve",
     usage: "serve",
@@ -115,6 +130,13 @@ export type Command =
     readonly envFile: string | undefined;
     readonly trace: boolean;
   }
+  | {
+    readonly command: "init";
+    readonly words: readonly string[];
+    readonly output: string | undefined;
+    readonly client: string | undefined;
+    readonly force: boolean;
+  }
   | { readonly command: "tools"; readonly json: boolean }
   | { readonly command: "guarantee"; readonly json: boolean }
   /** `port` is undefined where none was given. */
@@ -157,7 +179,7 @@ export function parseArguments(args: readonly string[], stdinIsTerminal: boolean
     throw new UsageError(`--${name} does not go with ${command.name}.`, `It goes with: ${takers.join(", ")}.`);
   }
   const rest = words.slice(1);
-  if (command.name !== "call" && command.name !== "install" && rest.length > 0) {
+  if (!["call", "init", "install"].includes(command.name) && rest.length > 0) {
     throw new UsageError(`${command.name} takes no argument, and ${JSON.stringify(rest[0])} was given.`, seeHelp);
   }
   const [demo, json, trace, envFile] = [
@@ -182,6 +204,14 @@ export function parseArguments(args: readonly string[], stdinIsTerminal: boolean
         json,
         envFile,
         trace,
+      };
+    case "init":
+      return {
+        command: "init",
+        words: rest,
+        output: given.get("output"),
+        client: given.get("client"),
+        force: given.has("force"),
       };
     case "tools":
       return { command: "tools", json };
