@@ -1,5 +1,5 @@
 /** MCPB bundles, which Claude Desktop and other clients install with a double click: one for each system. */
-import { packExtension } from "@anthropic-ai/mcpb/cli";
+import { packExtension } from "@anthropic-ai/mcpb";
 import { tools } from "../../src/tools/mod.ts";
 import { NAME, VERSION } from "../../src/version.ts";
 import { HOME, LICENSE, SUMMARY } from "./project.ts";

@@ -1,4 +1,6 @@
 /** server.json, the entry in the MCP registry, and the facts of the registry's schema that it has to obey. */
+import { Ajv } from "ajv";
+import addFormats from "ajv-formats";
 import { z } from "zod";
 import { settingRows } from "../../src/config/settings.ts";
 import { VERSION } from "../../src/version.ts";
@@ -76,4 +78,17 @@ function environment() {
     format: "string" as const,
     ...(row.default === "" ? {} : { default: row.default }),
   }));
+}
+
+/**
+ * What the registry's own schema has against an entry; undefined: nothing.
+ * @throws {Error} where the schema cannot be fetched
+ */
+export async function publishedSchemaFaults(text: string): Promise<string | undefined> {
+  const response = await fetch(SCHEMA_URL, { signal: AbortSignal.timeout(15_000) });
+  if (!response.ok) throw new Error(`${SCHEMA_URL} answers ${response.status}`);
+  const schema = z.record(z.string(), z.unknown()).parse(await response.json());
+  const ajv = new Ajv({ strict: false, allErrors: true });
+  addFormats.default(ajv);
+  return ajv.validate(schema, JSON.parse(text)) ? undefined : ajv.errorsText();
 }
