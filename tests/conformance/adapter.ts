@@ -91,8 +91,12 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
   return new TextDecoder().decode(await new Blob(chunks.map((chunk) => new Uint8Array(chunk))).arrayBuffer());
 }
 
-/** Starts the adapter; the returned function ends it and its processes. */
-export async function serveAdapter(port: number, command: string, args: readonly string[]): Promise<() => void> {
+/** Starts the adapter; port 0 is any free one. `close` ends it and its processes. */
+export async function serveAdapter(
+  port: number,
+  command: string,
+  args: readonly string[],
+): Promise<{ port: number; close(): void }> {
   const sessions = new Map<string, Session>();
   let shared: Session | undefined;
   let next = 0;
@@ -145,10 +149,14 @@ export async function serveAdapter(port: number, command: string, args: readonly
     handle(request, response).catch(() => void (response.headersSent || response.writeHead(400).end()));
   });
   await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
-  return () => {
-    for (const { child } of [...sessions.values(), ...(shared === undefined ? [] : [shared])]) child.stdin.end();
-    server.closeAllConnections();
-    server.close();
+  const address = server.address();
+  return {
+    port: typeof address === "object" && address !== null ? address.port : port,
+    close() {
+      for (const { child } of [...sessions.values(), ...(shared === undefined ? [] : [shared])]) child.stdin.end();
+      server.closeAllConnections();
+      server.close();
+    },
   };
 }
 
