@@ -60,7 +60,10 @@ export class Grants {
     for (let above = path; above !== "/";) {
       above = parentOf(above);
       const known = this.#known.get(above);
-      if (known !== undefined) return new Set([...known].filter(([, propagates]) => propagates).map(([name]) => name));
+      if (known === undefined) continue;
+      const passed = [...known].filter(([, propagates]) => propagates).map(([name]) => name);
+      // Where all stays on the path itself, what is above reaches over it; where there is nothing, NoAccess has cut it off.
+      if (passed.length > 0 || known.size === 0) return new Set(passed);
     }
     return nothing;
   }

@@ -6,11 +6,14 @@ import { launch, WorkerFault } from "../confine/launcher.ts";
 import { type Check, exitCode, failed, isCheck, ok, type Status, warning } from "../doctor/check.ts";
 import { UsageError } from "../errors.ts";
 import { gatherSettings } from "./settings.ts";
-import { clean, out, progressBar, styled } from "./terminal.ts";
+import { clean, err, out, progressBar, styled } from "./terminal.ts";
 
 export interface DoctorCommand {
   readonly envFile: string | undefined;
   readonly json: boolean;
+  readonly demo: boolean;
+  /** Log each request on stderr. */
+  readonly trace: boolean;
 }
 
 const marks: Readonly<Record<Status, readonly [string, "green" | "yellow" | "red" | "dim"]>> = {
@@ -48,13 +51,18 @@ function settingsChecks(settings: Settings, sources: Sources): Check[] {
   return [...checks, ...warnings.map((text) => warning("settings", text))];
 }
 
-async function inWorker(settings: Settings, sources: Sources, onSays: (says: string) => void): Promise<Check[]> {
+async function inWorker(
+  settings: Settings,
+  sources: Sources,
+  trace: boolean,
+  onSays: (says: string) => void,
+): Promise<Check[]> {
   const { result } = launch({
-    assignment: { job: { kind: "doctor" }, sources, trace: false },
+    assignment: { job: { kind: "doctor" }, sources, trace },
     target: settings.target,
     audit: undefined,
     // What the worker would warn of is one of the checks.
-    onLog: () => {},
+    onLog: trace ? err : () => {},
     onProgress: onSays,
   });
   const checks = await result;
@@ -62,7 +70,7 @@ async function inWorker(settings: Settings, sources: Sources, onSays: (says: str
   return checks;
 }
 
-async function examined(envFile: string | undefined, onSays: (says: string) => void): Promise<Check[]> {
+async function examined({ envFile, trace }: DoctorCommand, onSays: (says: string) => void): Promise<Check[]> {
   let gathered: { settings: Settings; sources: Sources };
   try {
     gathered = gatherSettings(envFile);
@@ -72,15 +80,21 @@ async function examined(envFile: string | undefined, onSays: (says: string) => v
   }
   const { settings, sources } = gathered;
   const checks = settingsChecks(settings, sources);
-  return settings.target === undefined ? checks : [...checks, ...await inWorker(settings, sources, onSays)];
+  return settings.target === undefined ? checks : [...checks, ...await inWorker(settings, sources, trace, onSays)];
 }
 
 /** Prints the checks and returns the exit code: 0 all is well, 1 something is worth a look, 2 something does not work. */
-export async function doctorCommand({ envFile, json }: DoctorCommand): Promise<number> {
+export async function doctorCommand(command: DoctorCommand): Promise<number> {
+  if (command.demo) {
+    throw new UsageError(
+      "doctor --demo goes with --confinement only: there is no host to look at.",
+      "To see doctor at work, run simulate in one terminal, and doctor with the settings that it prints in another.",
+    );
+  }
   const bar = progressBar();
-  const checks = await examined(envFile, (says) => bar.update(clean(says))).finally(bar.done);
+  const checks = await examined(command, (says) => bar.update(clean(says))).finally(bar.done);
   const code = exitCode(checks);
-  if (json) {
+  if (command.json) {
     out(JSON.stringify({ status: (["ok", "warning", "failed"] as const)[code], checks }, undefined, 2));
     return code;
   }

@@ -6,9 +6,10 @@ import { UsageError } from "../errors.ts";
 /** Name → value, in the order in which they are to stand there. */
 export type Values = Readonly<Record<string, string>>;
 
-/** In single quotes where the file's format would read more into it. Only a value with both kinds of quotes is refused. */
+/** In quotes where the file's format could read more into it. */
 function line(name: string, value: string): string {
-  const forms = [value, `'${value}'`, `"${value}"`, `\`${value}\``].map((form) => `${name}=${form}`);
+  const plain = /^[\w@!.:,/+=-]*$/.test(value) ? [value] : [];
+  const forms = [...plain, `'${value}'`, `"${value}"`, `\`${value}\``].map((form) => `${name}=${form}`);
   const safe = forms.find((form) => !/[\r\n]/.test(value) && parseEnv(form)[name] === value);
   if (safe === undefined) throw new UsageError(`${name} cannot be written to a file.`, "Set it in the environment.");
   return safe;
@@ -17,7 +18,12 @@ function line(name: string, value: string): string {
 /** The text of the file. @throws {UsageError} for a value that no line can hold */
 export function settingsText(values: Values): string {
   const lines = Object.entries(values).map(([name, value]) => line(name, value));
-  return ["# Settings of proxmox-mcp. It holds a secret: keep it to yourself.", ...lines, ""].join("\n");
+  const text = ["# Settings of proxmox-mcp. It holds a secret: keep it to yourself.", ...lines, ""].join("\n");
+  // A quote that is open at the end of a line would swallow the next one.
+  const read = parseEnv(text);
+  const wrong = Object.keys(values).find((name) => read[name] !== values[name]);
+  if (wrong === undefined) return text;
+  throw new UsageError(`${wrong} cannot be written to a file.`, "Set it in the environment.");
 }
 
 /** What is at a path: nothing, a file that could be replaced, or something that must not be touched. */

@@ -20,7 +20,7 @@ export const checkPermissions = defineTool({
       .describe("Lists the privileges on this path, too, as in /vms/102 or /storage/local"),
   }),
   output: z.object({
-    token: z.string().optional(),
+    identity: z.string().optional().describe("The token's id"),
     works: z.string().describe("The tools that lack nothing"),
     limited: z.array(z.object({
       tool: z.string(),
@@ -60,7 +60,7 @@ export const checkPermissions = defineTool({
     const bounded = Map.groupBy(judged.filter(({ only }) => only.length > 0), ({ only }) => only.join(", "));
     const there = path === undefined ? undefined : await pve.call("GET /access/permissions", { path }, { signal });
     return {
-      token: server.token,
+      identity: server.token,
       works: judged.filter(({ verdict }) => verdict === "works").map((one) => one.tool).join(", "),
       limited: judged.flatMap(({ tool, verdict, lacks }) =>
         verdict === "works" ? [] : [{

@@ -57,12 +57,12 @@ Deno.test("parseArguments reads each command with its flags", () => {
 Deno.test("parseArguments names the closest command or flag", () => {
   assert.throws(() => parse("srve"), { name: "UsageError", message: /no command "srve"/, remedy: /serve\?/ });
   assert.throws(() => parse("--jsno"), { name: "UsageError", message: /no flag --jsno/, remedy: /--json\?/ });
-  assert.throws(() => parse("xyzzy"), { remedy: /There are: serve, demo, call/ });
+  assert.throws(() => parse("xyzzy"), { remedy: /There are: init, serve, demo, call/ });
 });
 
 Deno.test("parseArguments refuses misplaced, doubled and malformed flags", () => {
   assert.throws(() => parse("serve --port 1"), { message: /does not go with serve/, remedy: /goes with: simulate/ });
-  assert.throws(() => parse("demo --json"), { remedy: /call, tools/ });
+  assert.throws(() => parse("demo --json"), { remedy: /call, doctor, tools/ });
   assert.throws(() => parse("serve --demo=no"), { message: /--demo takes no value/ });
   assert.throws(() => parse("serve --env-file"), { message: /--env-file needs a value/ });
   assert.throws(() => parse("serve --env-file --trace"), { message: /--env-file needs a value/ });

@@ -6,6 +6,7 @@ import { createSimulator, type Simulator } from "../../src/sim/mod.ts";
 import { createAuthority } from "../helpers/certificates.ts";
 import { CTRL_C, DOWN, hasPty, inTerminal, LEFT, type Terminal } from "../helpers/pty.ts";
 import { NEW_SECRET, runPveum } from "../helpers/pveum.ts";
+import { TextLineStream } from "../helpers/lines.ts";
 import { closedPort, tcpServer } from "../helpers/raw_servers.ts";
 import { inherited, serverCommand } from "../helpers/server.ts";
 
@@ -19,6 +20,11 @@ interface World {
 }
 
 const pty = await hasPty();
+
+/** With another home folder Deno would look for its packages elsewhere. */
+function denoDir(): string {
+  return `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/deno`;
+}
 
 /** A test with a simulated PVE and a folder of its own. */
 function test(name: string, run: (world: World) => Promise<void>): void {
@@ -35,7 +41,7 @@ async function inWorld(run: (world: World) => Promise<void>): Promise<void> {
   const server = await serveHttps(simulator, {});
   const file = `${folder}/settings/pve.env`;
   const [command, ...args] = serverCommand(["--allow-write"]);
-  const env = { ...inherited(), TERM: "xterm", XDG_CONFIG_HOME: folder };
+  const env = { DENO_DIR: denoDir(), ...inherited(), TERM: "xterm", HOME: folder, XDG_CONFIG_HOME: folder };
   const start = (...flags: readonly string[]) =>
     inTerminal([command, ...args, "init", "--output", file, ...flags], env, folder);
   try {
@@ -115,6 +121,47 @@ test("from nothing to settings that work", async (world) => {
   );
   assert.deepEqual([...Deno.readDirSync(`${world.folder}/settings`)].map(({ name }) => name), ["pve.env"]);
   await works(world.file);
+});
+
+test("on to a client that starts the server with these settings", async (world) => {
+  await Deno.mkdir(`${world.folder}/.cursor`);
+  await using terminal = world.start();
+  await settleHost(terminal, world);
+  await terminal.answer("What may the agent do?");
+  await terminal.answer("Is there an API token", DOWN);
+  await terminal.answer("The user that", demoToken.id);
+  await terminal.answer("The token's secret", demoToken.secret);
+  await terminal.answer("Put the server into a client", `${DOWN}${DOWN}`);
+  assert.equal(await terminal.exit, 0, terminal.screen());
+  const text = await Deno.readTextFile(`${world.folder}/.cursor/mcp.json`);
+  assert.ok(!text.includes(demoToken.secret), "the secret is in the client's file");
+  const { mcpServers: { proxmox } } = JSON.parse(text);
+  const initialize = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "tests", version: "1" } };
+  const messages = [
+    { id: 1, method: "initialize", params: initialize },
+    { method: "notifications/initialized" },
+    { id: 2, method: "tools/call", params: { name: "list_nodes", arguments: {} } },
+  ];
+  const child = new Deno.Command(proxmox.command, {
+    args: proxmox.args,
+    clearEnv: true,
+    env: { ...inherited(), ...proxmox.env },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const input = child.stdin.getWriter();
+  for (const message of messages) {
+    await input.write(new TextEncoder().encode(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`));
+  }
+  for await (const line of child.stdout.pipeThrough(new TextLineStream())) {
+    const answer = JSON.parse(line);
+    if (answer.id !== 2) continue;
+    assert.equal(answer.result.structuredContent.nodes.length, 3, line);
+    break;
+  }
+  await input.close();
+  await child.status;
 });
 
 test("read only, in one pool, by the CA file", async (world) => {
