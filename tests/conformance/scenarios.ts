@@ -3,7 +3,7 @@
  * prompts and resources that the suite prescribes (tools-call-*, resources-read-*, prompts-get-*, completion-complete,
  * resources-subscribe, json-schema-2020-12, elicitation-*, input-required-*), parts of the protocol that are not offered
  * (logging, tasks, skills), or headers of HTTP, which stdio has not got (http-*). Of server-stateless the checks on _meta,
- * discovery, versions, methods and subscriptions pass; six want prescribed tools or headers.
+ * discovery, versions, methods and subscriptions pass; five want prescribed tools or headers.
  */
 const everywhere = [
   "tools-list",
