@@ -91,7 +91,8 @@ export function undiciTransport(
   let opened: Promise<{ pool: Pool; connector: Connector }> | undefined;
 
   async function open() {
-    const [undici, trust] = await Promise.all([import("undici"), import("./trust.ts")]);
+    // By its default export: a bundle offers nothing else of a CommonJS package that is loaded late.
+    const [{ default: undici }, trust] = await Promise.all([import("undici"), import("./trust.ts")]);
     const connector = trust.createConnector(target, warn);
     const pool = new undici.Pool(`https://${authority(target)}`, {
       connect: (_options, done) => connector.connect(done),
