@@ -17,7 +17,10 @@ export interface BuildOptions {
   readonly host: string | undefined;
   /** The command that compiles; one that is not this Deno needs a run time of its own version. */
   readonly compiler: readonly [string, ...string[]];
-  /** A folder with run times named as Deno names them (denort-TRIPLE); those that are not there are downloaded by Deno. */
+  /**
+   * A folder with run times, named as Deno names them (denort-TRIPLE). Of those that are not there, this system's is the one
+   * that DENORT_BIN names, as for Deno; it downloads the others.
+   */
   readonly runtimes: string | undefined;
 }
 
@@ -62,9 +65,13 @@ async function compile(target: Target, from: string, options: BuildOptions): Pro
   const [program, ...before] = options.compiler;
   const runtime = options.runtimes === undefined ? undefined : resolve(options.runtimes, `denort-${target.triple}`);
   const there = runtime !== undefined && await exists(runtime);
+  // Deno would take the one that the environment names for every system.
+  const { DENORT_BIN, ...env } = Deno.env.toObject();
+  const named = there ? runtime : target === hostTarget() ? DENORT_BIN : undefined;
   const { success, stderr } = await new Deno.Command(program, {
     args: [...before, verb, "--target", target.triple, ...rest],
-    env: { NO_COLOR: "1", ...(there ? { DENORT_BIN: runtime } : {}) },
+    env: { ...env, NO_COLOR: "1", ...(named === undefined ? {} : { DENORT_BIN: named }) },
+    clearEnv: true,
     stdout: "null",
   }).output();
   if (!success) return reasonIn(new TextDecoder().decode(stderr));
