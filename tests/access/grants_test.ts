@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { Grants } from "../../src/access/grants.ts";
 import { grantPaths } from "../../src/access/places.ts";
 import { grantLine, subjectOf } from "../../src/access/pveum.ts";
+import { planFor } from "../../src/access/roles.ts";
 import { type Identity, privileges } from "../../src/sim/access.ts";
 import { effective } from "../../src/sim/access.ts";
 import { emptyState } from "../../src/sim/build.ts";
@@ -92,4 +93,12 @@ Deno.test("commands are safe to paste: whatever a name is, it stays one word", (
     assert.equal(words[words.indexOf("--users") + 1], user);
     assert.equal(words[words.indexOf("--tokens") + 1], `${user}!mcp`);
   }));
+});
+
+Deno.test("what is needed on / itself does not reach below it", () => {
+  const line = grantLine({ any: ["Sys.Audit"], path: "/", grantOn: ["/"] }, subjectOf("robot@pve!mcp"), 9);
+  assert.match(line, /pveum acl modify \/ .*--propagate 0$/);
+  const tools = [{ name: "look", tier: "read", privileges: [{ path: "/", any: ["Sys.Audit"] }] }] as const;
+  const { acl } = planFor({ tools, pve: 9, pool: "agents", storages: [], bridges: [] });
+  assert.deepEqual(acl, [{ path: "/", role: "MCP-Read-Cluster", propagate: false }]);
 });

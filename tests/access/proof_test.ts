@@ -146,7 +146,43 @@ for (const one of cases.filter(({ name, separated }) => separated === !name.incl
   }
 }
 
+Deno.test("for PVE 8 the commands name no privilege that it does not know, and all that it has instead", () => {
+  for (const { wish, separated } of cases) {
+    const plan = planFor({ ...wish, pve: 8 });
+    const state = demoCluster(NOW);
+    state.pools.set("agents", { id: "agents", comment: undefined, guests: new Set() });
+    // It refuses privileges that PVE 8 does not have.
+    runPveum(state, setUpCommands(plan, subject, separated), 8);
+    const all = plan.roles.flatMap(({ privileges }) => privileges);
+    const agent = wish.tools.some(({ privileges }) => privileges.some(({ any }) => any.includes("VM.Monitor")));
+    assert.equal(all.includes("VM.Monitor"), agent);
+  }
+});
+
 Deno.test("no role ever holds Datastore.Allocate, and VM.Backup stands alone", () => {
+  const privileges = [
+    { path: "/vms/{vmid}", any: ["VM.Backup"] },
+    { path: "/vms/{vmid}", any: ["VM.Audit"] },
+    { path: "/storage/{storage}", any: ["Datastore.Allocate", "Datastore.AllocateSpace"] },
+  ];
+  const wish = {
+    tools: [{ name: "back_up", tier: "provision", privileges }],
+    pve: 9,
+    storages: [],
+    bridges: [],
+  } as const;
+  for (const pool of [undefined, "agents"]) {
+    const { roles, acl } = planFor({ ...wish, pool });
+    const backup = roles.find(({ name }) => name === "MCP-Backup");
+    assert.deepEqual(backup?.privileges, ["VM.Backup"]);
+    assert.equal(roles.filter((role) => role.privileges.includes("VM.Backup")).length, 1);
+    assert.ok(
+      acl.some(({ role, path }) => role === "MCP-Backup" && path === (pool === undefined ? "/" : "/pool/agents")),
+    );
+    assert.deepEqual(roles.flatMap((role) => role.privileges.filter((one) => one.startsWith("Datastore."))), [
+      "Datastore.AllocateSpace",
+    ]);
+  }
   for (const { wish } of cases) {
     for (const { privileges } of planFor(wish).roles) {
       assert.ok(!privileges.includes("Datastore.Allocate"));

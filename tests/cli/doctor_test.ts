@@ -2,12 +2,16 @@
 import assert from "node:assert/strict";
 import { isCheck } from "../../src/doctor/check.ts";
 import type { Check } from "../../src/doctor/check.ts";
+import { reachChecks } from "../../src/doctor/reach.ts";
+import { PveError } from "../../src/errors.ts";
 import { bareToken } from "../../src/sim/demo_access.ts";
 import { serveHttps } from "../../src/sim/https.ts";
 import { createSimulator, type SimulatorOptions } from "../../src/sim/mod.ts";
 import { createAuthority } from "../helpers/certificates.ts";
 import { NEW_SECRET, runPveum } from "../helpers/pveum.ts";
-import { closedPort, tcpServer } from "../helpers/raw_servers.ts";
+import { TextLineStream } from "../helpers/lines.ts";
+import { hasPty } from "../helpers/pty.ts";
+import { closedPort, targetAt, tcpServer } from "../helpers/raw_servers.ts";
 import { inherited, ROOT, serverCommand, settingsFor } from "../helpers/server.ts";
 
 interface Diagnosis {
@@ -210,12 +214,63 @@ test("9. a clock an hour off", { clock: { now: () => Date.now() + skew } }, asyn
   assert.equal((await doctor(env)).code, 0);
 });
 
-test("10. a host that takes connections and says nothing", {}, async ({ env }) => {
+test("a host that takes connections and says nothing", {}, async ({ env }) => {
   await using silent = await tcpServer(() => {});
   const found = await doctor({ ...env, PROXMOX_HOST: `127.0.0.1:${silent.port}`, PROXMOX_TIMEOUT: "2" });
   assert.equal(found.code, 2);
   assert.match(worst(found).says, /no answer within 2 s/);
   assert.match(worst(found).remedy, /firewall/);
+});
+
+/** A port whose queue of connections is full: the kernel drops whatever else comes, as a firewall would. */
+const DROPPER = `
+import socket, sys, time
+listener = socket.socket()
+listener.bind(("127.0.0.1", 0))
+listener.listen(0)
+waiting = []
+for _ in range(8):
+    one = socket.socket()
+    one.setblocking(False)
+    try: one.connect(listener.getsockname())
+    except BlockingIOError: pass
+    waiting.append(one)
+time.sleep(0.3)
+print(listener.getsockname()[1], flush=True)
+sys.stdin.read()
+`;
+
+const python = Deno.build.os === "linux" && await hasPty();
+Deno.test({
+  name: `doctor: 10. a host that drops packets${python ? "" : " (skipped: it takes Linux and python3)"}`,
+  ignore: !python,
+  async fn() {
+    const child = new Deno.Command("python3", { args: ["-c", DROPPER], stdin: "piped", stdout: "piped" }).spawn();
+    const lines = child.stdout.pipeThrough(new TextLineStream()).getReader();
+    const port = Number((await lines.read()).value);
+    try {
+      // No fingerprint counts as not set.
+      const found = await doctor({ ...settingsFor({ port, fingerprint: "" }), PROXMOX_TIMEOUT: "2" });
+      assert.deepEqual([found.code, worst(found).id], [2, "connection"]);
+      assert.match(worst(found).says, /no answer within 2 s/);
+      assert.match(worst(found).remedy, /no firewall drops the connection/);
+    } finally {
+      await lines.cancel();
+      await child.stdin.close();
+      await child.status;
+    }
+  },
+});
+
+Deno.test("doctor: on macOS it tells of the permission for the local network", () => {
+  const failure = new PveError("Cannot reach PVE: there is no way to that address (EHOSTUNREACH)", {
+    kind: "unreachable",
+    remedy: "Check the network",
+  });
+  const probe = { addresses: ["192.0.2.10"], reached: "name", certificate: undefined, failure } as const;
+  const checks = (os: string) => reachChecks(targetAt(8006), probe, Date.now(), os).flatMap(({ remedy }) => remedy);
+  assert.ok(checks("darwin").some((line) => line.includes("Local Network")));
+  assert.deepEqual(checks("linux"), ["Check the network"]);
 });
 
 test("no verification is worth a warning that names the fingerprint", {}, async ({ env, fingerprint }) => {
