@@ -71,7 +71,8 @@ function stands(path: string, grants: Grants): boolean {
 
 /**
  * Where ACL entries have to go so that a privilege arrives and nothing else is lost: an entry replaces, for its user or
- * token, all that is inherited from above. `best` is the path where least was missing, `paths` all that were looked at.
+ * token, all that is inherited from above. (Not foreseen: an entry on a subtree such as /vms that does not propagate; what
+ * is above reaches over it, until another entry stands beside it.) `best` is the path where least was missing, `paths` all that were looked at.
  */
 export function grantPaths(best: string, paths: readonly string[], grants: Grants): readonly string[] {
   const root = subtreeOf(best);

@@ -30,7 +30,9 @@ function stateWith(acl: readonly { path: string; role: string; propagate: boolea
 Deno.test("Grants knows of every path what PVE would answer, once it was asked about those that are shut", () => {
   fc.assert(fc.property(entries, fc.constantFrom(...PATHS, "/vms/999", "/storage/nas"), (given, path) => {
     // Whether NoAccess reaches below, PVE's answers do not tell: it is taken to.
-    const acl = given.map((entry) => entry.role === "NoAccess" ? { ...entry, propagate: true } : entry);
+    const shut = new Set(given.filter(({ role }) => role === "NoAccess").map((entry) => entry.path));
+    const acl = given.filter((entry) => !shut.has(entry.path));
+    acl.push(...[...shut].map((at) => ({ path: at, role: "NoAccess", propagate: true })));
     const state = stateWith(acl);
     // The list leaves out what has nothing: those paths are asked about one by one.
     const single = PATHS.map((one) => ({ [one]: effective(state, identity, one)[one] ?? {} }));
@@ -55,7 +57,9 @@ Deno.test("the line that grants a privilege takes none away", () => {
     ["Sys.Audit", "/nodes"],
   );
   fc.assert(fc.property(entries, needed, (acl, [privilege, path]) => {
-    const state = stateWith(acl.filter(({ role }) => role !== "NoAccess"));
+    // Entries that do not propagate are foreseen on / only, where these commands put them.
+    const usual = acl.filter(({ role, path: at, propagate }) => role !== "NoAccess" && (propagate || at === "/"));
+    const state = stateWith(usual);
     const grants = new Grants(effective(state, identity));
     fc.pre(!grants.at(path).has(privilege));
     const family = privilege.slice(0, privilege.indexOf(".") + 1);
