@@ -62,7 +62,7 @@ export function permissionFlags(host?: string): string[] {
     `--allow-env=${VISIBLE_VARIABLES.join(",")}`,
     "--allow-read",
     ...(host === undefined ? ["--allow-net", "--allow-write"] : [`--allow-net=${host}`]),
-    ...["--deny-run", "--deny-ffi", "--deny-sys"],
+    ...["--deny-run", "--deny-ffi", "--deny-sys", "--deny-import"],
   ];
 }
 

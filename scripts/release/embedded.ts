@@ -9,7 +9,7 @@ const list = z.array(z.string()).nullable();
 
 const permissions = z.looseObject({
   ...{ allow_env: list, allow_net: list, allow_read: list, allow_write: list, allow_run: list, allow_sys: list },
-  ...{ allow_ffi: list, deny_run: list, deny_sys: list, deny_ffi: list },
+  ...{ allow_ffi: list, deny_run: list, deny_sys: list, deny_ffi: list, deny_import: list },
   prompt: z.boolean(),
 });
 
@@ -37,7 +37,7 @@ export async function permissionFaults(path: string, host?: string): Promise<str
     allow_net: host === undefined ? [] : [host],
     allow_read: [],
     allow_write: host === undefined ? [] : null,
-    ...{ allow_run: null, allow_sys: null, allow_ffi: null, deny_run: [], deny_sys: [], deny_ffi: [] },
+    ...{ allow_run: null, allow_sys: null, allow_ffi: null, deny_run: [], deny_sys: [], deny_ffi: [], deny_import: [] },
     prompt: false,
   };
   return Object.entries(expected).flatMap(([name, value]) =>

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { isIP } from "node:net";
+import { dirname } from "node:path/posix";
 import { parse } from "yaml";
 import { z } from "zod";
 import { UsageError } from "../../src/errors.ts";
@@ -9,6 +10,7 @@ import { VERSION } from "../../src/version.ts";
 import { buildOptions, siteHost } from "../../scripts/build.ts";
 import { permissionFlags } from "../../scripts/bundle.ts";
 import { formatSums, parseSums } from "../../scripts/release/checksums.ts";
+import { HOME } from "../../scripts/release/project.ts";
 import { billOfMaterials, lockedHashes, packagesOf, sbomFaults } from "../../scripts/release/sbom.ts";
 import { fileOf, hostTarget, type Target, targets } from "../../scripts/release/targets.ts";
 import { ROOT } from "../helpers/server.ts";
@@ -126,6 +128,14 @@ Deno.test("the bill of materials carries deno.lock's checksums, and nothing that
   assert.ok(text.includes("pkg:npm/%40scope/carried@1.0.0"));
   assert.notEqual(await sbomFaults(text.replace('"application"', '"nonsense"')), undefined);
   assert.throws(() => billOfMaterials([{ ...zod, version: "0.0.1" }], hashes), /zod@0\.0\.1 is in the bundle/);
+});
+
+Deno.test("README names every executable, and one home", async () => {
+  const text = await Deno.readTextFile(`${ROOT}README.md`);
+  for (const { name } of targets) assert.ok(text.includes(`-${name}`), name);
+  const homes = text.match(/github\.com\/[\w-]+\/(?:proxmox-mcp|scoop-bucket)(?=[/)\s])/g) ?? [];
+  assert.ok(homes.length > 3);
+  for (const home of homes) assert.ok(`https://${home}`.startsWith(dirname(HOME)), home);
 });
 
 const workflow = z.looseObject({

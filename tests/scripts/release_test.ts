@@ -121,7 +121,7 @@ Deno.test("server.json asks for the settings there are, and hides the secret one
 const baked = {
   allow_env: VISIBLE_VARIABLES,
   ...{ allow_net: [], allow_read: [], allow_write: [], allow_run: null, allow_sys: null, allow_ffi: null },
-  ...{ deny_run: [], deny_sys: [], deny_ffi: [], prompt: false },
+  ...{ deny_run: [], deny_sys: [], deny_ffi: [], deny_import: [], prompt: false },
 };
 
 /** A file that looks like an executable to what reads the permissions. */
