@@ -1,5 +1,6 @@
 /** The worker's side: everything that touches PVE, with network to one host and port, and no other permission. */
 import process from "node:process";
+import * as timers from "node:timers";
 import { err } from "../cli/terminal.ts";
 import { settingsFrom } from "../config/sources.ts";
 import { UsageError } from "../errors.ts";
@@ -113,6 +114,9 @@ self.onmessage = ({ data }) => {
   }
 };
 
+// Bundled packages expect Node's timers, and Deno before 2.8 gives them its own, which are numbers.
+const { setTimeout, clearTimeout, setInterval, clearInterval } = timers;
+Object.assign(globalThis, { setTimeout, clearTimeout, setInterval, clearInterval });
 // The work of npm packages: they look for settings of their own, and a worker that may not read any would throw.
 Object.defineProperty(process, "env", { value: {} });
 const faults = faultsOf(tools);
