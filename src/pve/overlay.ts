@@ -36,6 +36,7 @@ export const overlay: Readonly<
   },
   "GET /nodes/{node}/storage/{storage}/content": {
     "[].content": { type: "string", seen: "035" },
+    "[].subtype": { type: "string", seen: "369" },
   },
   "GET /nodes/{node}/tasks/{upid}/status": {
     "tokenid": { type: "string", seen: "100" },

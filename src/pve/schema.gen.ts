@@ -71,7 +71,7 @@ export interface PveApi {
   };
   "GET /nodes/{node}/storage/{storage}/content": {
     params: { content?: string | number | undefined; node: string; storage: string; vmid?: number | undefined };
-    result: readonly ({ readonly "approximate-size"?: number | undefined; readonly ctime?: number | undefined; readonly encrypted?: string | undefined; readonly format?: string | undefined; readonly notes?: string | undefined; readonly parent?: string | undefined; readonly protected?: boolean | undefined; readonly size?: number | undefined; readonly used?: number | undefined; readonly verification?: { readonly state?: string | undefined; readonly upid?: string | undefined } | undefined; readonly vmid?: number | undefined; readonly volid: string; readonly content?: string | undefined })[];
+    result: readonly ({ readonly "approximate-size"?: number | undefined; readonly ctime?: number | undefined; readonly encrypted?: string | undefined; readonly format?: string | undefined; readonly notes?: string | undefined; readonly parent?: string | undefined; readonly protected?: boolean | undefined; readonly size?: number | undefined; readonly used?: number | undefined; readonly verification?: { readonly state?: string | undefined; readonly upid?: string | undefined } | undefined; readonly vmid?: number | undefined; readonly volid: string; readonly content?: string | undefined; readonly subtype?: string | undefined })[];
   };
   "GET /nodes/{node}/lxc/{vmid}/interfaces": {
     params: { node: string; vmid: number };
@@ -80,6 +80,46 @@ export interface PveApi {
   "GET /nodes/{node}/qemu/{vmid}/agent/network-get-interfaces": {
     params: { node: string; vmid: number };
     result: Readonly<Record<string, unknown>>;
+  };
+  "GET /nodes/{node}/qemu/{vmid}/agent/get-osinfo": {
+    params: { node: string; vmid: number };
+    result: Readonly<Record<string, unknown>>;
+  };
+  "GET /nodes/{node}/qemu/{vmid}/agent/get-host-name": {
+    params: { node: string; vmid: number };
+    result: Readonly<Record<string, unknown>>;
+  };
+  "GET /nodes/{node}/qemu/{vmid}/agent/get-fsinfo": {
+    params: { node: string; vmid: number };
+    result: Readonly<Record<string, unknown>>;
+  };
+  "GET /nodes/{node}/rrddata": {
+    params: { cf?: never; node: string; timeframe: "hour" | "day" | "week" | "month" | "year" | "decade" };
+    result: readonly {  }[];
+  };
+  "GET /nodes/{node}/qemu/{vmid}/rrddata": {
+    params: { cf?: never; node: string; timeframe: "hour" | "day" | "week" | "month" | "year"; vmid: number };
+    result: readonly {  }[];
+  };
+  "GET /nodes/{node}/lxc/{vmid}/rrddata": {
+    params: { cf?: never; node: string; timeframe: "hour" | "day" | "week" | "month" | "year"; vmid: number };
+    result: readonly {  }[];
+  };
+  "GET /nodes/{node}/qemu/{vmid}/snapshot": {
+    params: { node: string; vmid: number };
+    result: readonly ({ readonly description?: string | undefined; readonly name?: string | undefined; readonly parent?: string | undefined; readonly snaptime?: number | undefined; readonly vmstate?: boolean | undefined })[];
+  };
+  "GET /nodes/{node}/lxc/{vmid}/snapshot": {
+    params: { node: string; vmid: number };
+    result: readonly ({ readonly description?: string | undefined; readonly name?: string | undefined; readonly parent?: string | undefined; readonly snaptime?: number | undefined })[];
+  };
+  "GET /cluster/backup": {
+    params: {  };
+    result: readonly ({ readonly all?: boolean | undefined; readonly bwlimit?: number | undefined; readonly comment?: string | undefined; readonly compress?: string | undefined; readonly dumpdir?: string | undefined; readonly enabled?: boolean | undefined; readonly exclude?: string | undefined; readonly "exclude-path"?: readonly string[] | undefined; readonly fleecing?: { readonly enabled?: boolean | undefined; readonly storage?: string | undefined } | undefined; readonly id?: string | undefined; readonly ionice?: number | undefined; readonly lockwait?: number | undefined; readonly mailnotification?: string | undefined; readonly mailto?: string | undefined; readonly mode?: string | undefined; readonly "next-run"?: number | undefined; readonly node?: string | undefined; readonly "notes-template"?: string | undefined; readonly "notification-mode"?: string | undefined; readonly "pbs-change-detection-mode"?: string | undefined; readonly performance?: { readonly "max-workers"?: number | undefined; readonly "pbs-entries-max"?: number | undefined } | undefined; readonly pigz?: number | undefined; readonly pool?: string | undefined; readonly protected?: boolean | undefined; readonly "prune-backups"?: { readonly "keep-all"?: boolean | undefined; readonly "keep-daily"?: number | undefined; readonly "keep-hourly"?: number | undefined; readonly "keep-last"?: number | undefined; readonly "keep-monthly"?: number | undefined; readonly "keep-weekly"?: number | undefined; readonly "keep-yearly"?: number | undefined } | undefined; readonly quiet?: boolean | undefined; readonly remove?: boolean | undefined; readonly "repeat-missed"?: boolean | undefined; readonly schedule?: string | undefined; readonly script?: string | undefined; readonly stdexcludes?: boolean | undefined; readonly stop?: boolean | undefined; readonly stopwait?: number | undefined; readonly storage?: string | undefined; readonly tmpdir?: string | undefined; readonly vmid?: string | undefined; readonly zstd?: number | undefined })[];
+  };
+  "GET /cluster/backup-info/not-backed-up": {
+    params: {  };
+    result: readonly ({ readonly name?: string | undefined; readonly type?: string | undefined; readonly vmid: number })[];
   };
   "GET /nodes/{node}/tasks": {
     params: { errors?: never; limit?: number | undefined; node: string; since?: number | undefined; source?: "archive" | "active" | "all" | undefined; start?: never; statusfilter?: string | number | undefined; typefilter?: string | number | undefined; until?: never; userfilter?: never; vmid?: number | undefined };

@@ -100,6 +100,8 @@ const clone = {
 
 const none = {};
 
+const rrd = { timeframe: r.oneOf("hour", "day", "week", "month", "year") };
+
 const requests = {
   "GET /version": { params: none },
   "GET /nodes": { params: none },
@@ -126,6 +128,16 @@ const requests = {
   },
   "GET /nodes/{node}/lxc/{vmid}/interfaces": { params: none },
   "GET /nodes/{node}/qemu/{vmid}/agent/network-get-interfaces": { params: none },
+  "GET /nodes/{node}/qemu/{vmid}/agent/get-osinfo": { params: none },
+  "GET /nodes/{node}/qemu/{vmid}/agent/get-host-name": { params: none },
+  "GET /nodes/{node}/qemu/{vmid}/agent/get-fsinfo": { params: none },
+  "GET /nodes/{node}/rrddata": { params: rrd },
+  "GET /nodes/{node}/qemu/{vmid}/rrddata": { params: rrd },
+  "GET /nodes/{node}/lxc/{vmid}/rrddata": { params: rrd },
+  "GET /nodes/{node}/qemu/{vmid}/snapshot": { params: none },
+  "GET /nodes/{node}/lxc/{vmid}/snapshot": { params: none },
+  "GET /cluster/backup": { params: none },
+  "GET /cluster/backup-info/not-backed-up": { params: none },
   "GET /nodes/{node}/tasks": {
     params: {
       source: r.oneOf("archive", "active", "all"),

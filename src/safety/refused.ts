@@ -75,6 +75,7 @@ export const refusedParameters: readonly RefusedParameters[] = [
   { names: ["timeout"], calls: [START_VM, STOP_VM], why: "It belongs to PVE's own migrations and saved states" },
   { names: ["ha-managed"], why: "It hands the guest to the HA manager, which then starts, stops and moves it" },
   { names: ["reboot", "watchdog", "freeze"], why: "They reset or halt a guest by themselves" },
+  { names: ["cf"], why: "Averages, PVE's default, are what the answers show" },
   {
     names: ["storage"],
     calls: [CREATE_VM],

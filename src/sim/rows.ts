@@ -28,7 +28,7 @@ export function nameOf(guest: Guest): string {
 }
 
 /** Size of the disk it boots from; read with a pattern, as lists of thousands of guests ask for it. */
-function diskSize(guest: Guest): number {
+export function diskSizeOf(guest: Guest): number {
   const order = guest.kind === "lxc"
     ? ["rootfs"]
     : /^order=(.*)$/.exec(text(guest.config, "boot") ?? "")?.[1]?.split(";");
@@ -78,9 +78,9 @@ export function guestRow(guest: Guest, host: ClusterNode | undefined, now: numbe
     cpus: cpusOf(guest, host?.cpus ?? 1),
     mem: used.mem,
     maxmem,
-    disk: guest.kind === "lxc" && guest.run !== undefined ? Math.round(diskSize(guest) * 0.3) : 0,
+    disk: guest.kind === "lxc" && guest.run !== undefined ? Math.round(diskSizeOf(guest) * 0.3) : 0,
     // A running container reports its file system, which is smaller than the volume (captured 325).
-    maxdisk: Math.round(diskSize(guest) * (guest.kind === "lxc" && guest.run !== undefined ? 0.9506 : 1)),
+    maxdisk: Math.round(diskSizeOf(guest) * (guest.kind === "lxc" && guest.run !== undefined ? 0.9506 : 1)),
     netin: used.netin,
     netout: used.netout,
     uptime: used.uptime,
@@ -140,7 +140,7 @@ export function guestResource(guest: Guest, host: ClusterNode | undefined, pool:
     memhost: used.mem,
     maxmem: memoryOf(guest.config),
     disk: 0,
-    maxdisk: diskSize(guest),
+    maxdisk: diskSizeOf(guest),
     diskread: used.diskread,
     diskwrite: used.diskwrite,
     netin: used.netin,

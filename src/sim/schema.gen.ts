@@ -21,6 +21,16 @@ export interface SimulatorApi {
   "GET /nodes/{node}/storage/{storage}/content": { content?: string | number | undefined; node: string; storage: string; vmid?: number | undefined };
   "GET /nodes/{node}/lxc/{vmid}/interfaces": { node: string; vmid: number };
   "GET /nodes/{node}/qemu/{vmid}/agent/network-get-interfaces": { node: string; vmid: number };
+  "GET /nodes/{node}/qemu/{vmid}/agent/get-osinfo": { node: string; vmid: number };
+  "GET /nodes/{node}/qemu/{vmid}/agent/get-host-name": { node: string; vmid: number };
+  "GET /nodes/{node}/qemu/{vmid}/agent/get-fsinfo": { node: string; vmid: number };
+  "GET /nodes/{node}/rrddata": { cf?: "AVERAGE" | "MAX" | undefined; node: string; timeframe: "hour" | "day" | "week" | "month" | "year" | "decade" };
+  "GET /nodes/{node}/qemu/{vmid}/rrddata": { cf?: "AVERAGE" | "MAX" | undefined; node: string; timeframe: "hour" | "day" | "week" | "month" | "year"; vmid: number };
+  "GET /nodes/{node}/lxc/{vmid}/rrddata": { cf?: "AVERAGE" | "MAX" | undefined; node: string; timeframe: "hour" | "day" | "week" | "month" | "year"; vmid: number };
+  "GET /nodes/{node}/qemu/{vmid}/snapshot": { node: string; vmid: number };
+  "GET /nodes/{node}/lxc/{vmid}/snapshot": { node: string; vmid: number };
+  "GET /cluster/backup": {  };
+  "GET /cluster/backup-info/not-backed-up": {  };
   "GET /nodes/{node}/tasks": { errors?: boolean | undefined; limit?: number | undefined; node: string; since?: number | undefined; source?: "archive" | "active" | "all" | undefined; start?: number | undefined; statusfilter?: string | number | undefined; typefilter?: string | number | undefined; until?: number | undefined; userfilter?: string | number | undefined; vmid?: number | undefined };
   "GET /nodes/{node}/tasks/{upid}/status": { node: string; upid: string };
   "GET /nodes/{node}/tasks/{upid}/log": { download?: boolean | undefined; limit?: number | undefined; node: string; start?: number | undefined; upid: string };
@@ -50,11 +60,9 @@ export interface SimulatorApi {
   "POST /nodes/{node}/qemu/{vmid}/status/reset": { node: string; skiplock?: boolean | undefined; vmid: number };
   "POST /nodes/{node}/qemu/{vmid}/status/suspend": { node: string; skiplock?: boolean | undefined; statestorage?: string | number | undefined; todisk?: boolean | undefined; vmid: number };
   "POST /nodes/{node}/qemu/{vmid}/status/resume": { nocheck?: boolean | undefined; node: string; skiplock?: boolean | undefined; vmid: number };
-  "GET /nodes/{node}/qemu/{vmid}/snapshot": { node: string; vmid: number };
   "POST /nodes/{node}/qemu/{vmid}/snapshot": { description?: string | number | undefined; node: string; snapname: string | number; vmid: number; vmstate?: boolean | undefined };
   "DELETE /nodes/{node}/qemu/{vmid}/snapshot/{snapname}": { force?: boolean | undefined; node: string; snapname: string; vmid: number };
   "POST /nodes/{node}/qemu/{vmid}/snapshot/{snapname}/rollback": { node: string; snapname: string; start?: boolean | undefined; vmid: number };
-  "GET /nodes/{node}/lxc/{vmid}/snapshot": { node: string; vmid: number };
   "POST /nodes/{node}/lxc/{vmid}/snapshot": { description?: string | number | undefined; node: string; snapname: string | number; vmid: number };
   "DELETE /nodes/{node}/lxc/{vmid}/snapshot/{snapname}": { force?: boolean | undefined; node: string; snapname: string; vmid: number };
   "POST /nodes/{node}/lxc/{vmid}/snapshot/{snapname}/rollback": { node: string; snapname: string; start?: boolean | undefined; vmid: number };
@@ -66,7 +74,6 @@ export interface SimulatorApi {
   "PUT /nodes/{node}/disks/wipedisk": { disk: string | number; node: string };
   "POST /nodes/{node}/execute": { commands: string | number; node: string };
   "GET /cluster/tasks": {  };
-  "GET /cluster/backup": {  };
   "POST /cluster/backup": { all?: boolean | undefined; bwlimit?: number | undefined; comment?: string | number | undefined; compress?: "0" | "1" | "gzip" | "lzo" | "zstd" | undefined; dow?: string | number | undefined; dumpdir?: string | number | undefined; enabled?: boolean | undefined; exclude?: string | number | undefined; "exclude-path"?: readonly string[] | undefined; fleecing?: string | number | undefined; id?: string | number | undefined; ionice?: number | undefined; lockwait?: number | undefined; mailnotification?: "always" | "failure" | undefined; mailto?: string | number | undefined; mode?: "snapshot" | "suspend" | "stop" | undefined; node?: string | number | undefined; "notes-template"?: string | number | undefined; "notification-mode"?: "auto" | "legacy-sendmail" | "notification-system" | undefined; "pbs-change-detection-mode"?: "legacy" | "data" | "metadata" | undefined; performance?: string | number | undefined; pigz?: number | undefined; pool?: string | number | undefined; protected?: boolean | undefined; "prune-backups"?: string | number | undefined; quiet?: boolean | undefined; remove?: boolean | undefined; "repeat-missed"?: boolean | undefined; schedule?: string | number | undefined; script?: string | number | undefined; starttime?: string | number | undefined; stdexcludes?: boolean | undefined; stop?: boolean | undefined; stopwait?: number | undefined; storage?: string | number | undefined; tmpdir?: string | number | undefined; vmid?: string | number | undefined; zstd?: number | undefined };
   "GET /pools": { poolid?: string | number | undefined; type?: "qemu" | "lxc" | "storage" | undefined };
 }

@@ -117,6 +117,11 @@ Deno.test("the parameters of reads take exactly what PVE knows", () => {
     }
     for (const value of refused) assert.throws(() => admit(TASKS, { node: "pve1", [name]: value }), Refusal);
   }
+  const FIGURES = "GET /nodes/{node}/rrddata";
+  for (const timeframe of ["hour", "day", "week", "month", "year"]) {
+    assert.equal(admit(FIGURES, { node: "pve1", timeframe }).query, `timeframe=${timeframe}`);
+  }
+  for (const timeframe of ["", "minute"]) assert.throws(() => admit(FIGURES, { node: "pve1", timeframe }), Refusal);
   for (const type of ["vm", "storage", "node", "sdn"]) {
     assert.equal(admit("GET /cluster/resources", { type }).query, `type=${type}`);
   }

@@ -169,6 +169,17 @@ export const list: Route<"GET /cluster/backup"> = ({ state }) =>
     ...Object.fromEntries(job.options),
   }));
 
+/** Guests that no enabled job takes along; those that the caller may not see are left out. */
+export const notBackedUp: Route<"GET /cluster/backup-info/not-backed-up"> = ({ state, rights }) => {
+  const taken = new Set<number>();
+  for (const job of state.jobs.values()) {
+    if (!job.enabled) continue;
+    for (const node of state.nodes.keys()) for (const vmid of orderOf(state, node, job.options).vmids) taken.add(vmid);
+  }
+  return [...state.guests.values()].filter(({ vmid }) => !taken.has(vmid) && rights.can(`/vms/${vmid}`, ["VM.Audit"]))
+    .map((guest) => ({ vmid: guest.vmid, name: nameOf(guest), type: guest.kind }));
+};
+
 export const create: Route<"POST /cluster/backup"> = ({ state, engine }, params) => {
   const options = new Map<string, Value>();
   for (const [name, value] of given(params)) {

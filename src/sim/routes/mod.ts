@@ -8,7 +8,9 @@ import type { Context, Route } from "./context.ts";
 import * as create from "./create.ts";
 import * as destroy from "./destroy.ts";
 import * as guests from "./guests.ts";
+import * as inside from "./inside.ts";
 import * as jobs from "./jobs.ts";
+import * as metrics from "./metrics.ts";
 import * as network from "./network.ts";
 import * as node from "./node.ts";
 import * as power from "./power.ts";
@@ -40,6 +42,12 @@ const routes: { readonly [C in SimulatorCall]: Route<C> } = {
   "GET /nodes/{node}/lxc/{vmid}/pending": guests.lxcPending,
   "GET /nodes/{node}/lxc/{vmid}/interfaces": network.lxcInterfaces,
   "GET /nodes/{node}/qemu/{vmid}/agent/network-get-interfaces": network.agentInterfaces,
+  "GET /nodes/{node}/qemu/{vmid}/agent/get-osinfo": inside.osinfo,
+  "GET /nodes/{node}/qemu/{vmid}/agent/get-host-name": inside.hostName,
+  "GET /nodes/{node}/qemu/{vmid}/agent/get-fsinfo": inside.fsinfo,
+  "GET /nodes/{node}/rrddata": metrics.ofNode,
+  "GET /nodes/{node}/qemu/{vmid}/rrddata": metrics.ofVm,
+  "GET /nodes/{node}/lxc/{vmid}/rrddata": metrics.ofContainer,
   "GET /nodes/{node}/tasks": tasks.ofNode,
   "GET /nodes/{node}/tasks/{upid}/status": tasks.status,
   "GET /nodes/{node}/tasks/{upid}/log": tasks.log,
@@ -86,6 +94,7 @@ const routes: { readonly [C in SimulatorCall]: Route<C> } = {
   "POST /nodes/{node}/lxc/{vmid}/snapshot/{snapname}/rollback": snapshots.lxcRollback,
   "POST /nodes/{node}/vzdump": jobs.vzdump,
   "GET /cluster/backup": jobs.list,
+  "GET /cluster/backup-info/not-backed-up": jobs.notBackedUp,
   "POST /cluster/backup": jobs.create,
   "PUT /nodes/{node}/disks/wipedisk": node.wipedisk,
   "POST /nodes/{node}/execute": node.execute,
