@@ -11,11 +11,14 @@ export const WORKER = "src/confine/worker.js";
 /** As launcher.ts writes it; in the bundle, that code lies in the folder itself. */
 const WORKER_IN_SOURCE = '"./worker.ts"';
 
-/** Makes the bundle in the folder `into`, which is emptied first. @throws where `deno bundle` fails */
-export async function bundle(into: string): Promise<void> {
+/**
+ * Makes the bundle in the folder `into`, which is emptied first; without `minify` its names stay readable.
+ * @throws where `deno bundle` fails
+ */
+export async function bundle(into: string, { minify = true } = {}): Promise<void> {
   await Deno.remove(into, { recursive: true }).catch(ignoreMissing);
   // One file for all would break: modules that are loaded late depend on each other in a circle.
-  const args = ["bundle", "--quiet", "--frozen", "--minify", "--code-splitting", "--outdir", into];
+  const args = ["bundle", "--quiet", "--frozen", "--code-splitting", ...(minify ? ["--minify"] : []), "--outdir", into];
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [...args, "main.ts", "src/confine/worker.ts"],
     cwd: ROOT,

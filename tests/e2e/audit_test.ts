@@ -1,6 +1,7 @@
 /** PROXMOX_AUDIT_FILE through the server: two lines a write, no secrets, and no write without a line. */
 import assert from "node:assert/strict";
 import { demoToken } from "../../src/sim/mod.ts";
+import { runnable } from "../helpers/runtime.ts";
 import {
   inherited,
   isExecutable,
@@ -11,9 +12,10 @@ import {
 } from "../helpers/server.ts";
 
 function auditTest(name: string, fn: (path: string) => Promise<void>, ignore = false): void {
+  const test = runnable(name);
   Deno.test({
-    name,
-    ignore,
+    ...test,
+    ignore: ignore || test.ignore,
     sanitizeOps: false,
     sanitizeResources: false,
     async fn() {
@@ -143,6 +145,7 @@ auditTest("the server does not start with a file it cannot or must not write to,
   Deno.writeTextFileSync(`${path}.target`, "");
   Deno.symlinkSync(`${path}.target`, path);
   Deno.writeTextFileSync(`${path}.other`, "export PATH");
+  await shareWithServer(`${path}.other`);
   const [command, ...args] = serverCommand([`--allow-write=${path},${path}.other`]);
   const start = (file: string) =>
     new Deno.Command(command, {

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { TextLineStream } from "../helpers/lines.ts";
 import { closedPort } from "../helpers/raw_servers.ts";
-import { executableRuntime, inherited, isExecutable, ROOT, serverCommand, shareWithServer } from "../helpers/server.ts";
+import { runnable } from "../helpers/runtime.ts";
+import { inherited, isExecutable, ROOT, serverCommand, shareWithServer } from "../helpers/server.ts";
 
 interface Outcome {
   readonly code: number;
@@ -50,8 +51,8 @@ async function run(args: readonly string[], options: RunOptions = {}): Promise<O
 }
 
 /** A test, or the reason why it does not run. */
-function skippable(name: string, reason: string | false, fn: () => Promise<void>): void {
-  Deno.test({ name: reason === false ? name : `${name} (skipped: ${reason})`, ignore: reason !== false, fn });
+function test(name: string, fn: () => Promise<void>): void {
+  Deno.test({ ...runnable(name), fn });
 }
 
 Deno.test("--version prints name and version", async () => {
@@ -141,9 +142,8 @@ Deno.test("a call without settings names all that are missing; one to a dead hos
   assert.doesNotMatch(dead.stderr, /feed/);
 });
 
-skippable(
+test(
   "settings come from a file that is named, and the environment wins over it",
-  executableRuntime.startsWith("2.6") && "Deno 2.6 has no parseEnv",
   async () => {
     const file = await Deno.makeTempFile({ suffix: ".env" });
     try {
@@ -270,7 +270,7 @@ Deno.test("demo plays the session, refuses to delete, and exits with 0", async (
   assert.ok(!stdout.includes("\x1b"), "colours without a terminal");
 });
 
-Deno.test("simulate prints the settings that reach it", async () => {
+test("simulate prints the settings that reach it", async () => {
   const [command, ...rest] = serverCommand();
   const child = new Deno.Command(command, {
     args: [...rest, "simulate", "--port", "0"],
@@ -323,9 +323,8 @@ Deno.test("simulate on a port that is taken says so", async () => {
   }
 });
 
-skippable(
+test(
   "without the permissions it needs it names them, instead of a stack",
-  isExecutable && "an executable has its own permissions",
   async () => {
     for (const args of [["call", "list_nodes"], ["serve"], ["simulate", "--port", "0"]]) {
       const { code, stdout, stderr } = await run(args, { permissions: [] });

@@ -5,6 +5,7 @@ import { tools } from "../../src/tools/mod.ts";
 import { serveHttps } from "../../src/sim/https.ts";
 import { createAuthority, selfSigned } from "../helpers/certificates.ts";
 import { closedPort, http, type RawServer, tcpServer, tlsServer } from "../helpers/raw_servers.ts";
+import { runnable } from "../helpers/runtime.ts";
 import { inherited, serverCommand, serverTest, settingsFor, shareWithServer, withServer } from "../helpers/server.ts";
 
 const identity = await selfSigned();
@@ -12,7 +13,7 @@ const wellFormed = http("200 OK", JSON.stringify({ data: [{ node: "pve1", status
 
 function test(name: string, fn: () => Promise<void>): void {
   // For the sanitizers see serverTest().
-  Deno.test({ name, sanitizeOps: false, sanitizeResources: false, fn });
+  Deno.test({ ...runnable(name), sanitizeOps: false, sanitizeResources: false, fn });
 }
 
 function settings(port: number): Record<string, string> {

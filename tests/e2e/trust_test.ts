@@ -4,6 +4,7 @@ import { createSimulator, type RequestRecord } from "../../src/sim/mod.ts";
 import { serveHttps } from "../../src/sim/https.ts";
 import { createAuthority, type Identity, selfSigned } from "../helpers/certificates.ts";
 import { http, tlsServer } from "../helpers/raw_servers.ts";
+import { runnable } from "../helpers/runtime.ts";
 import { type Running, settingsFor, shareWithServer, withServer } from "../helpers/server.ts";
 
 /** A simulated PVE with its own CA, and files that a person could name. */
@@ -19,7 +20,7 @@ interface Pve {
 
 function test(name: string, fn: (pve: Pve) => Promise<void>): void {
   // For the sanitizers see serverTest().
-  Deno.test({ name, sanitizeOps: false, sanitizeResources: false, fn: () => withPve(fn) });
+  Deno.test({ ...runnable(name), sanitizeOps: false, sanitizeResources: false, fn: () => withPve(fn) });
 }
 
 async function withPve(fn: (pve: Pve) => Promise<void>): Promise<void> {
