@@ -5,7 +5,7 @@ export type Row = Readonly<Record<string, unknown>>;
 
 /** A header line and a line for each row; columns stand in the order in which they first appear, empty cells at the end are left out; no rows give "". */
 export function table(rows: readonly Row[]): string {
-  return cells(rows).map((line) => line.join(" | ").replace(/(?: \|)*\s*$/, "")).join("\n");
+  return cells(rows).map((line) => line.slice(0, line.findLastIndex((cell) => cell !== "") + 1).join(" | ")).join("\n");
 }
 
 /** The header and the rows as text cells, each of one line and with its pipes escaped. */

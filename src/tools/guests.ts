@@ -107,6 +107,9 @@ interface Now {
   readonly ha?: { readonly managed?: boolean | undefined } | undefined;
 }
 
+/** What PVE makes up itself, and no reader acts on. */
+const IDS = /^(?:meta|smbios1|vmgenid)$/;
+
 /** Configuration values that must not reach a model. */
 const SECRET_KEYS = /^cipassword$/;
 
@@ -119,11 +122,15 @@ export const guestConfigs = looks.map((look) => {
       `Shows the settings of one ${look.word} as PVE keeps them, changes that wait for a restart included. To change them use set_${look.config}.`,
     tier: "read",
     toolset: "core",
-    input: z.strictObject(params.guestToRead),
+    input: z.strictObject({
+      ...params.guestToRead,
+      detail: z.enum(["full"]).optional().describe("full: with ids that only PVE needs"),
+    }),
     output: z.object({
       vmid: z.number(),
       node: z.string(),
       config: z.record(z.string(), z.unknown()),
+      left_out: z.string().meta({ untold: true }).optional(),
     }),
     calls: ["GET /cluster/resources", call],
     privileges: [{ path: "/vms/{vmid}", any: ["VM.Audit"] }],
@@ -132,7 +139,14 @@ export const guestConfigs = looks.map((look) => {
       const config: Readonly<Record<string, unknown>> = await pve.call(call, { node: guest.node, vmid: guest.vmid }, {
         signal,
       });
-      return { vmid: guest.vmid, node: guest.node, config: readableConfig(config) };
+      const all = readableConfig(config);
+      const left = input.detail === "full" ? [] : Object.keys(all).filter((key) => IDS.test(key));
+      return {
+        vmid: guest.vmid,
+        node: guest.node,
+        config: Object.fromEntries(Object.entries(all).filter(([key]) => !left.includes(key))),
+        ...(left.length > 0 ? { left_out: left.join(", ") } : {}),
+      };
     },
   });
 });

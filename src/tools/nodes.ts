@@ -95,7 +95,7 @@ export const nodeStatus = defineTool({
       root_gib: gib(status.rootfs?.total),
       root_used_percent: usedPercent(status.rootfs?.used, status.rootfs?.total),
       kernel: status["current-kernel"]?.release ?? status.kversion,
-      pve_version: status.pveversion,
+      pve_version: status.pveversion?.replace(/^pve-manager\/([^/]+)\/.*$/, "$1"),
     };
   },
 });

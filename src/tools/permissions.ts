@@ -61,7 +61,9 @@ export const checkPermissions = defineTool({
     const there = path === undefined ? undefined : await pve.call("GET /access/permissions", { path }, { signal });
     return {
       identity: server.token,
-      works: judged.filter(({ verdict }) => verdict === "works").map((one) => one.tool).join(", "),
+      works: tool === undefined && judged.every(({ verdict }) => verdict === "works")
+        ? `all ${judged.length} tools`
+        : judged.filter(({ verdict }) => verdict === "works").map((one) => one.tool).join(", "),
       limited: judged.flatMap(({ tool, verdict, lacks }) =>
         verdict === "works" ? [] : [{
           tool,

@@ -131,7 +131,7 @@ export const listTemplates = defineTool({
       volid: z.string().optional().describe("What create_container takes as ostemplate, create_vm as iso"),
       vmid: z.number().optional().describe("What clone_vm and clone_container take as source_vmid"),
       name: z.string().optional(),
-      nodes: z.string().describe("Where it is"),
+      nodes: z.string().describe("Where it is, or all"),
       size_gib: z.number().optional(),
     })),
     total: z.number(),
@@ -146,7 +146,7 @@ export const listTemplates = defineTool({
     const wanted = (Object.keys(templateKinds)).filter((kind) => input.kind === "all" || input.kind === kind);
     const rows = await pve.call("GET /cluster/resources", { type: "storage" }, { signal });
     const places = templatePlaces(rows, input);
-    const contents = await Promise.all(places.flatMap(({ node, storage, content }) =>
+    const contents = await Promise.all(places.flatMap(({ node, nodes, storage, content }) =>
       wanted.flatMap((kind) => {
         const type = kind === "iso" ? templateKinds.iso : templateKinds.container_template;
         if (!content.includes(type)) return [];
@@ -158,7 +158,7 @@ export const listTemplates = defineTool({
                 volid: volume.volid,
                 vmid: undefined,
                 name: undefined,
-                nodes: node,
+                nodes: nodes.join(","),
                 size_gib: gib(volume.size),
               }))
             ),
@@ -181,8 +181,11 @@ export const listTemplates = defineTool({
         size_gib: gib(row.maxdisk),
       }];
     });
+    const nodesThere = new Set(rows.flatMap((row) => row.node ?? []));
     const text = (input.name ?? "").toLowerCase();
-    const found = [...onceEach(contents.flat()), ...templates]
+    const volumes = onceEach(contents.flat())
+      .map((item) => ({ ...item, nodes: onAll(item.nodes, nodesThere) ? "all" : item.nodes }));
+    const found = [...volumes, ...templates]
       .filter((item) => `${item.volid ?? ""} ${item.name ?? ""}`.toLowerCase().includes(text))
       .sort((a, b) =>
         a.kind.localeCompare(b.kind) || (a.volid ?? "").localeCompare(b.volid ?? "") || (a.vmid ?? 0) - (b.vmid ?? 0)
@@ -219,11 +222,24 @@ function onceEach<T extends { volid: string; nodes: string }>(rows: readonly T[]
   return [...merged.values()];
 }
 
+/** Whether a list of nodes names all there are, and there is more than one. */
+function onAll(nodes: string, there: ReadonlySet<string>): boolean {
+  return there.size > 1 && nodes.split(",").length === there.size;
+}
+
+/** A storage to look into, from one node; `nodes`: all those that would show the same. */
+interface TemplatePlace {
+  readonly node: string;
+  readonly nodes: string[];
+  readonly storage: string;
+  readonly content: string[];
+}
+
 /** The storages to look into: those that are meant, a shared one once. */
 function templatePlaces(
   rows: readonly ResourceRow[],
   input: { node?: string | undefined; storage?: string | undefined },
-): { node: string; storage: string; content: string[] }[] {
+): TemplatePlace[] {
   const here = rows.flatMap((row) =>
     row.node === undefined || row.storage === undefined || row.status !== "available"
       ? []
@@ -243,12 +259,14 @@ function templatePlaces(
       `The nodes are ${nodes.join(", ")}`,
     );
   }
-  const places = new Map<string, { node: string; storage: string; content: string[] }>();
+  const places = new Map<string, TemplatePlace>();
   for (const place of here) {
     if (input.node !== undefined && place.node !== input.node) continue;
     if (input.storage !== undefined && place.storage !== input.storage) continue;
     const key = place.shared ? place.storage : `${place.node}/${place.storage}`;
-    if (!places.has(key)) places.set(key, place);
+    const present = places.get(key);
+    if (present === undefined) places.set(key, { ...place, nodes: [place.node] });
+    else present.nodes.push(place.node);
   }
   return [...places.values()];
 }

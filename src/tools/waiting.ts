@@ -114,7 +114,8 @@ export function outcomeOf(task: TaskState): Outcome {
   return {
     state: task.state,
     upid: task.upid,
-    ...(task.exit_status === undefined ? {} : { exit_status: task.exit_status }),
+    // What state says already costs a model, and tells it nothing.
+    ...(task.exit_status === undefined || task.exit_status === "OK" ? {} : { exit_status: task.exit_status }),
     ...(task.warnings === undefined || task.warnings.length === 0 ? {} : { warnings: [...task.warnings] }),
     ...(task.unseen === undefined ? {} : { unseen: task.unseen }),
   };
