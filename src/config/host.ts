@@ -31,7 +31,9 @@ export function parseHost(value: string): HostAndPort {
   if (parts === null) throw invalid(value);
   const [, bracketed, plain, portText] = parts;
   const host = (bracketed ?? plain ?? "").toLowerCase();
-  const valid = bracketed === undefined ? isIPv4(host) || isDnsName(host) : /^[0-9a-f:.]+$/.test(host) && isIPv6(host);
+  const valid = bracketed === undefined
+    ? isIPv4(host) || isDnsName(host) && isReadAlike(host)
+    : /^[0-9a-f:.]+$/.test(host) && isIPv6(host);
   if (!valid) throw invalid(value);
   return { host, port: portText === undefined ? undefined : parsePort("PROXMOX_HOST", portText) };
 }
@@ -61,6 +63,11 @@ function withoutScheme(value: string): string {
     );
   }
   return value.slice(scheme[0].length).replace(/[/?#].*$/s, "");
+}
+
+/** Whether URLs take the name as it stands; the punycode of nothing (xn--0) would only fail at the first request. */
+function isReadAlike(host: string): boolean {
+  return URL.parse(`https://${host}/`)?.hostname === host;
 }
 
 /**
