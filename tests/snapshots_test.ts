@@ -58,6 +58,13 @@ const calls: readonly [string, Record<string, unknown>][] = [
   ["get_task_status", { upid: FAILED }],
   ["get_task_log", { upid: FAILED }],
   ["wait_task", { upid: GONE_WELL }],
+  ["guest_network", { vmid: 100 }],
+  ["guest_agent_info", { vmid: 102 }],
+  ["guest_metrics", { vmid: 102, timeframe: "day" }],
+  ["node_metrics", { node: "pve1", timeframe: "hour" }],
+  ["list_snapshots", { vmid: 102 }],
+  ["list_backups", {}],
+  ["list_backup_jobs", {}],
 ];
 
 Deno.test("one whole answer of every tool", async (t) => {

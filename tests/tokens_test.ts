@@ -76,6 +76,11 @@ const most: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   container_config: { vmid: 1003 },
   find_guest: { query: "vm", limit: 50 },
   list_tasks: { limit: 500 },
+  guest_network: { vmid: 1000 },
+  guest_agent_info: { vmid: 1000 },
+  guest_metrics: { vmid: 1001, timeframe: "year" },
+  node_metrics: { node: "pve1", timeframe: "year" },
+  list_snapshots: { vmid: 1000 },
 };
 /** Tools that need a task. */
 const ofTasks = /^(?:get_task|wait_task)/;

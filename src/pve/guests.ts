@@ -57,8 +57,8 @@ export interface GuestAddress {
   readonly node?: string | undefined;
 }
 
-function words(kind: GuestKind): string {
-  return kind === "vm" ? "VM" : "container";
+function words(kind: GuestKind | undefined): string {
+  return kind === undefined ? "guest" : kind === "vm" ? "VM" : "container";
 }
 
 function described(guest: Guest): string {
@@ -72,6 +72,7 @@ function several(guests: readonly Guest[]): string {
 
 /**
  * Finds the one guest that is meant, of the kind that is meant.
+ * @param kind undefined: either kind will do
  * @param otherTool the tool for the other kind, named in the error
  * @throws {UsageError} wrong kind, wrong node, a name that several guests share, neither vmid nor name
  * @throws {PveError} kind "missing": no such guest that the token may see
@@ -79,7 +80,7 @@ function several(guests: readonly Guest[]): string {
 export async function findGuest(
   pve: PveClient<"GET /cluster/resources">,
   address: GuestAddress,
-  kind: GuestKind,
+  kind: GuestKind | undefined,
   otherTool: string,
   options: SendOptions = {},
 ): Promise<Guest> {
@@ -94,7 +95,7 @@ export async function findGuest(
   const matches = guests.filter((guest) =>
     (vmid === undefined || guest.vmid === vmid) && (name === undefined || guest.name === name)
   );
-  const ofKind = matches.filter((guest) => guest.kind === kind);
+  const ofKind = matches.filter((guest) => kind === undefined || guest.kind === kind);
   const here = ofKind.filter((guest) => node === undefined || guest.node === node);
   const found = here[0];
   if (found !== undefined && here.length === 1) return found;
@@ -126,7 +127,7 @@ export async function findGuest(
     );
   }
   const wanted = vmid === undefined ? `called ${JSON.stringify(name)}` : String(vmid);
-  const near = nearest(guests.filter((guest) => guest.kind === kind), vmid, name);
+  const near = nearest(guests.filter((guest) => kind === undefined || guest.kind === kind), vmid, name);
   throw new PveError(
     `No ${words(kind)} ${wanted} is visible to this token${near.length > 0 ? `; there are ${several(near)}` : ""}`,
     {
@@ -135,7 +136,9 @@ export async function findGuest(
       candidates: near.map(described),
       remedy: guests.length === 0
         ? "The token sees no guest at all: it lacks VM.Audit on /vms (a token with privilege separation needs ACLs of its own)"
-        : `See ${kind === "vm" ? "list_vms" : "list_containers"} for what there is`,
+        : `See ${
+          kind === undefined ? "list_vms and list_containers" : kind === "vm" ? "list_vms" : "list_containers"
+        } for what there is`,
     },
   );
 }

@@ -1,5 +1,6 @@
 /** The list of all tools, in the order in which clients see them. */
 import type { Tool } from "../tool.ts";
+import { listBackupJobs, listBackups } from "./backup_list.ts";
 import { cloneContainer, cloneVm } from "./clone.ts";
 import { createContainer, createVm } from "./create.ts";
 import { setContainerConfig, setVmConfig } from "./guest_config.ts";
@@ -7,10 +8,13 @@ import { guestFinder } from "./find.ts";
 import { guestLists } from "./guest_lists.ts";
 import { guestConfigs, guestStatuses } from "./guests.ts";
 import { healthOverview } from "./health.ts";
+import { guestAgentInfo, guestNetwork } from "./inside.ts";
+import { guestMetrics, nodeMetrics } from "./metrics.ts";
 import { clusterResources, listNodes, nodeStatus } from "./nodes.ts";
 import { clusterStatus, serverInfo } from "./overview.ts";
 import { checkPermissions } from "./permissions.ts";
 import { powerTools } from "./power.ts";
+import { listSnapshots } from "./snapshot_list.ts";
 import { listStorage, listTemplates } from "./storage.ts";
 import { getTaskLog, getTaskStatus, listTasks, waitTask } from "./tasks.ts";
 import { vmidTools } from "./vmids.ts";
@@ -41,4 +45,11 @@ export const tools: readonly Tool[] = [
   getTaskStatus,
   getTaskLog,
   waitTask,
+  guestNetwork,
+  guestAgentInfo,
+  guestMetrics,
+  nodeMetrics,
+  listSnapshots,
+  listBackups,
+  listBackupJobs,
 ];

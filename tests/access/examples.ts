@@ -62,6 +62,22 @@ export const examples: Readonly<Record<string, Example>> = {
   get_task_status: { args: othersTask },
   get_task_log: { args: othersTask },
   wait_task: { args: othersTask },
+  guest_network: {
+    args: { vmid: VM },
+    guests: on,
+    complete: ({ source }) => source === "agent",
+  },
+  guest_agent_info: {
+    args: { vmid: VM },
+    guests: on,
+    complete: ({ agent, os }) => agent === "running" && os !== undefined,
+  },
+  guest_metrics: { args: { vmid: CONTAINER } },
+  node_metrics: { args: { node: "pve1" } },
+  list_snapshots: { args: { vmid: VM } },
+  // Which backups are shown takes privileges that delete backups, too: they are for a person to grant, see the tool.
+  list_backups: { args: {}, complete: ({ notes }) => !/No (?:storage|guest)/.test(String(notes)) },
+  list_backup_jobs: { args: {}, complete: some("in_no_job") },
   list_vms: { args: {}, complete: some("guests") },
   list_containers: { args: {}, complete: some("guests") },
   vm_status: { args: { vmid: VM } },

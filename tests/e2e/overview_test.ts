@@ -105,7 +105,7 @@ serverTest("server_info tells what may be known, and no secret", {}, async ({ ok
   assert.match(String(info.host), /^127\.0\.0\.1:\d+$/);
   assert.equal(info.identity, demoToken.id);
   assert.match(String(info.trust), /PROXMOX_FINGERPRINT/);
-  assert.deepEqual([info.read_only, info.exec, info.toolsets], [false, false, ["core"]]);
+  assert.deepEqual([info.read_only, info.exec, info.toolsets], [false, false, ["core", "inside", "snapshots"]]);
   assert.match(String(info.pve_version), /^9\./);
   assert.match(String(info.guarantee), /No request that deletes/);
   assert.ok(!(await call("server_info")).text.includes(demoToken.secret));

@@ -167,6 +167,10 @@ export const list: Route<"GET /cluster/backup"> = ({ state }) =>
     enabled: job.enabled ? 1 : 0,
     ...(job.enabled ? { "next-run": Math.floor(job.next / 1000) } : {}),
     ...Object.fromEntries(job.options),
+    // Kept as a property string, shown as an object, as the schema has it.
+    ...(job.options.has("prune-backups")
+      ? { "prune-backups": Object.fromEntries(parseKeep(String(job.options.get("prune-backups")))) }
+      : {}),
   }));
 
 /** Guests that no enabled job takes along; those that the caller may not see are left out. */

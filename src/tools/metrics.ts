@@ -1,0 +1,188 @@
+/** Tools that show load over time, from PVE's own records: few enough figures for a model to read. */
+import { z } from "zod";
+import { findGuest } from "../pve/guests.ts";
+import { moment } from "../shape/times.ts";
+import { type Series, trendIn } from "../shape/trend.ts";
+import { defineTool } from "../tool.ts";
+import { withKnownNodes } from "./nodes.ts";
+import * as params from "./params.ts";
+
+type Row = Readonly<Record<string, unknown>>;
+
+/** How one line of an answer comes out of a row of PVE's. */
+interface Figure {
+  readonly what: string;
+  readonly unit: "%" | "KiB/s" | "";
+  readonly of: (row: Row) => number | undefined;
+  /** Left out where it is nought all the time. */
+  readonly seldom?: true;
+}
+
+function numberIn(value: unknown): number | undefined {
+  const number = typeof value === "string" && value !== "" ? Number(value) : value;
+  return typeof number === "number" && Number.isFinite(number) && number >= 0 ? number : undefined;
+}
+
+/** A share of something that stands in another field, or in none, in percent. */
+function share(field: string, total?: string): Figure["of"] {
+  return (row) => {
+    const [part, whole] = [numberIn(row[field]), total === undefined ? 1 : numberIn(row[total])];
+    return part === undefined || whole === undefined || whole === 0 ? undefined : part / whole * 100;
+  };
+}
+
+const plain = (field: string): Figure["of"] => (row) => numberIn(row[field]);
+const rate = (field: string): Figure["of"] => (row) => {
+  const bytes = numberIn(row[field]);
+  return bytes === undefined ? undefined : bytes / 1024;
+};
+
+/** Time in which something had to wait for it; since PVE 9. */
+const pressures: readonly Figure[] = ["cpu", "io", "memory"].map((what) => ({
+  what: `${what} pressure`,
+  unit: "%",
+  of: plain(`pressure${what}some`),
+  seldom: true,
+}));
+
+const traffic: readonly Figure[] = [
+  { what: "network in", unit: "KiB/s", of: rate("netin") },
+  { what: "network out", unit: "KiB/s", of: rate("netout") },
+];
+
+// The names of the fields are those of PVE's statistics daemon (pvestatd).
+const ofGuests: readonly Figure[] = [
+  { what: "cpu", unit: "%", of: share("cpu") },
+  { what: "memory", unit: "%", of: share("mem", "maxmem") },
+  // Of a VM, PVE does not know how full its disks are: always nought.
+  { what: "disk used", unit: "%", of: share("disk", "maxdisk"), seldom: true },
+  { what: "disk read", unit: "KiB/s", of: rate("diskread") },
+  { what: "disk write", unit: "KiB/s", of: rate("diskwrite") },
+  ...traffic,
+  ...pressures,
+];
+
+const ofNodes: readonly Figure[] = [
+  { what: "cpu", unit: "%", of: share("cpu") },
+  { what: "io wait", unit: "%", of: share("iowait") },
+  { what: "load", unit: "", of: plain("loadavg") },
+  { what: "memory", unit: "%", of: share("memused", "memtotal") },
+  { what: "swap", unit: "%", of: share("swapused", "swaptotal"), seldom: true },
+  { what: "root file system", unit: "%", of: share("rootused", "roottotal") },
+  ...traffic,
+  ...pressures,
+];
+
+const input = {
+  timeframe: z.enum(["hour", "day", "week", "month", "year"]).default("day"),
+};
+
+const output = {
+  period: z.string().describe("From, to, and over how long each value is an average"),
+  metrics: z.array(z.object({
+    metric: z.string(),
+    unit: z.string().optional(),
+    min: z.number(),
+    mean: z.number(),
+    max: z.number(),
+    last: z.number(),
+    trend: z.string(),
+    course: z.string(),
+  })),
+  notes: params.notes,
+};
+
+/** Seconds as "1 min", "30 min", "6 h". */
+function duration(seconds: number): string {
+  return seconds >= 3600 ? `${Math.round(seconds / 360) / 10} h` : `${Math.round(seconds / 6) / 10} min`;
+}
+
+/** The series of each figure that has any value, in PVE's order of time. */
+export function seriesIn(
+  rows: readonly Row[],
+  figures: readonly Figure[],
+): { readonly times: number[]; readonly series: { readonly figure: Figure; readonly values: Series }[] } {
+  const sorted = rows.flatMap((row) => {
+    const time = numberIn(row.time);
+    return time === undefined ? [] : [{ time, row }];
+  }).sort((a, b) => a.time - b.time);
+  return {
+    times: sorted.map(({ time }) => time),
+    series: figures.flatMap((figure) => {
+      const values = sorted.map(({ row }) => figure.of(row));
+      const known = values.filter((value) => value !== undefined);
+      if (known.length === 0 || (figure.seldom === true && known.every((value) => value === 0))) return [];
+      return [{ figure, values }];
+    }),
+  };
+}
+
+/** The answer to either tool but for whom it is about. `why` says what it means that there is no figure. */
+function answerOf(rows: readonly Row[], figures: readonly Figure[], why: string) {
+  const { times, series } = seriesIn(rows, figures);
+  const [first, second] = times;
+  const last = times.at(-1);
+  const metrics = series.flatMap(({ figure: { what, unit }, values }) => {
+    const trend = trendIn(values);
+    return trend === undefined ? [] : [{ metric: what, ...(unit === "" ? {} : { unit }), ...trend }];
+  });
+  const silent = series[0]?.values.filter((value) => value === undefined).length ?? 0;
+  const notes = [
+    ...(metrics.length === 0 ? [`PVE has no figures for this time: ${why}`] : []),
+    ...(silent > 0 ? [`No figures for ${silent} of ${times.length} moments ("·"): ${why}`] : []),
+  ];
+  return {
+    period: first === undefined || last === undefined || second === undefined
+      ? "unknown"
+      : `${moment(first)} to ${moment(last)}, ${duration(second - first)} each`,
+    metrics,
+    ...(notes.length > 0 ? { notes } : {}),
+  };
+}
+
+export const guestMetrics = defineTool({
+  name: "guest_metrics",
+  title: "Load of a guest over time",
+  description:
+    "Shows CPU, memory, disk and network of a VM or container over an hour up to a year: min, mean, max, trend, and the course as a line of bars.",
+  tier: "read",
+  toolset: "inside",
+  input: z.strictObject({ ...params.guestToRead, ...input }),
+  output: z.object({ vmid: z.number(), node: z.string(), ...output }),
+  calls: [
+    "GET /cluster/resources",
+    "GET /nodes/{node}/qemu/{vmid}/rrddata",
+    "GET /nodes/{node}/lxc/{vmid}/rrddata",
+  ],
+  privileges: [{ path: "/vms/{vmid}", any: ["VM.Audit"] }],
+  async run({ timeframe, ...address }, { pve, signal }) {
+    const { vmid, node, kind } = await findGuest(pve, address, undefined, "", { signal });
+    const rows: readonly Row[] = kind === "vm"
+      ? await pve.call("GET /nodes/{node}/qemu/{vmid}/rrddata", { node, vmid, timeframe }, { signal })
+      : await pve.call("GET /nodes/{node}/lxc/{vmid}/rrddata", { node, vmid, timeframe }, { signal });
+    return { vmid, node, ...answerOf(rows, ofGuests, "the guest was off, or did not exist yet") };
+  },
+});
+
+export const nodeMetrics = defineTool({
+  name: "node_metrics",
+  title: "Load of a node over time",
+  description:
+    "Shows CPU, I/O wait, load, memory, disk and network of a node over an hour up to a year, as guest_metrics does of a guest.",
+  tier: "read",
+  toolset: "inside",
+  input: z.strictObject({ node: params.node, ...input }),
+  output: z.object({ node: z.string(), ...output }),
+  calls: ["GET /nodes", "GET /nodes/{node}/rrddata"],
+  privileges: [{ path: "/nodes/{node}", any: ["Sys.Audit"] }],
+  async run({ node, timeframe }, { pve, signal }) {
+    const rows: readonly Row[] = await pve.call("GET /nodes/{node}/rrddata", { node, timeframe }, { signal })
+      .catch(async (error: unknown) => {
+        throw await withKnownNodes(
+          error,
+          async () => (await pve.call("GET /nodes", {}, { signal })).map((row) => row.node),
+        );
+      });
+    return { node, ...answerOf(rows, ofNodes, "the node was off, or is new") };
+  },
+});
