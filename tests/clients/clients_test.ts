@@ -9,7 +9,6 @@
 import assert from "node:assert/strict";
 import { serveAdapter } from "../conformance/adapter.ts";
 import { APPLICABLE } from "../conformance/scenarios.ts";
-import { tools } from "../../src/tools/mod.ts";
 import { inherited, serverCommand } from "../helpers/server.ts";
 
 const server = [...serverCommand(), "serve", "--demo"];
@@ -42,10 +41,7 @@ function clientTest(name: string, variable: string, test: (where: string) => Pro
 clientTest("the Python SDK's client drives the server in both eras", "MCP_PYTHON", async (python) => {
   const { code, out, err } = await run(python, [new URL("client.py", import.meta.url).pathname, ...server]);
   assert.equal(code, 0, err);
-  assert.deepEqual(
-    out.trim().split("\n"),
-    ["2026-07-28", "2025-11-25"].map((revision) => `${revision} ${tools.length}`),
-  );
+  assert.match(out, /^2026-07-28 (\d+)\n2025-11-25 \1\n$/);
 });
 
 /** An npm program under Deno: the machine's Node.js may be older than the program wants. */
@@ -64,7 +60,7 @@ clientTest(
       return out;
     };
     const listed: unknown = JSON.parse(await inspect("--method", "tools/list", "--strict"));
-    assert.equal(JSON.stringify(listed).match(/"inputSchema"/g)?.length, tools.length);
+    assert.match(JSON.stringify(listed), /"name":"list_nodes".*"inputSchema"/);
     assert.match(
       await inspect("--method", "tools/call", "--tool-name", "vm_status", "--tool-arg", "vmid=102"),
       /docker/,
