@@ -8,6 +8,7 @@ import { CTRL_C, DOWN, hasPty, inTerminal, LEFT, type Terminal } from "../helper
 import { NEW_SECRET, runPveum } from "../helpers/pveum.ts";
 import { TextLineStream } from "../helpers/lines.ts";
 import { closedPort, tcpServer } from "../helpers/raw_servers.ts";
+import { runnable } from "../helpers/runtime.ts";
 import { inherited, serverCommand } from "../helpers/server.ts";
 
 interface World {
@@ -28,9 +29,10 @@ function denoDir(): string {
 
 /** A test with a simulated PVE and a folder of its own. */
 function test(name: string, run: (world: World) => Promise<void>): void {
+  const test = runnable(`init: ${name}`);
   Deno.test({
-    name: pty ? `init: ${name}` : `init: ${name} (skipped: python3, which makes pseudo-terminals, is missing)`,
-    ignore: !pty,
+    name: pty ? test.name : `init: ${name} (skipped: python3, which makes pseudo-terminals, is missing)`,
+    ignore: !pty || test.ignore,
     fn: () => inWorld(run),
   });
 }
@@ -353,26 +355,29 @@ async function unattended(words: readonly string[], secret: string): Promise<Out
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
-Deno.test("init with flags alone asks nothing, and names what is missing", () =>
-  inWorld(async ({ server, file }) => {
-    const host = `PROXMOX_HOST=127.0.0.1:${server.port}`;
-    const user = `PROXMOX_USER=${demoToken.id}`;
-    const unknown = await unattended([host, user, `--output=${file}`], demoToken.secret);
-    assert.equal(unknown.code, 2);
-    assert.ok(unknown.stderr.includes(`PROXMOX_FINGERPRINT=${server.fingerprint}`), unknown.stderr);
-    const pin = `PROXMOX_FINGERPRINT=${server.fingerprint}`;
-    const wrong = await unattended([host, user, pin, `--output=${file}`], "00000000-0000-4000-8000-0000000000ff");
-    assert.equal(wrong.code, 1);
-    assert.match(wrong.stderr, /does not accept the token[^]*Nothing was written/);
-    assert.ok(!exists(file));
-    const right = await unattended([host, user, pin, `--output=${file}`], demoToken.secret);
-    assert.deepEqual([right.code, right.stderr], [0, ""]);
-    await works(file);
-    const again = await unattended([host, user, pin, `--output=${file}`], demoToken.secret);
-    assert.equal(again.code, 2);
-    assert.match(again.stderr, /is there already[^]*--force/);
-    const shown = await unattended([host, user, `PROXMOX_TOKEN_VALUE=${demoToken.secret}`], "");
-    assert.equal(shown.code, 2);
-    assert.match(shown.stderr, /stands on the command line/);
-    assert.ok(!shown.stderr.includes(demoToken.secret));
-  }));
+Deno.test({
+  ...runnable("init with flags alone asks nothing, and names what is missing"),
+  fn: () =>
+    inWorld(async ({ server, file }) => {
+      const host = `PROXMOX_HOST=127.0.0.1:${server.port}`;
+      const user = `PROXMOX_USER=${demoToken.id}`;
+      const unknown = await unattended([host, user, `--output=${file}`], demoToken.secret);
+      assert.equal(unknown.code, 2);
+      assert.ok(unknown.stderr.includes(`PROXMOX_FINGERPRINT=${server.fingerprint}`), unknown.stderr);
+      const pin = `PROXMOX_FINGERPRINT=${server.fingerprint}`;
+      const wrong = await unattended([host, user, pin, `--output=${file}`], "00000000-0000-4000-8000-0000000000ff");
+      assert.equal(wrong.code, 1);
+      assert.match(wrong.stderr, /does not accept the token[^]*Nothing was written/);
+      assert.ok(!exists(file));
+      const right = await unattended([host, user, pin, `--output=${file}`], demoToken.secret);
+      assert.deepEqual([right.code, right.stderr], [0, ""]);
+      await works(file);
+      const again = await unattended([host, user, pin, `--output=${file}`], demoToken.secret);
+      assert.equal(again.code, 2);
+      assert.match(again.stderr, /is there already[^]*--force/);
+      const shown = await unattended([host, user, `PROXMOX_TOKEN_VALUE=${demoToken.secret}`], "");
+      assert.equal(shown.code, 2);
+      assert.match(shown.stderr, /stands on the command line/);
+      assert.ok(!shown.stderr.includes(demoToken.secret));
+    }),
+});

@@ -6,21 +6,15 @@ import { createSimulator, demoToken, type SimulatorOptions } from "../../src/sim
 import type { Simulator } from "../../src/sim/mod.ts";
 import type { RequestRecord } from "../../src/sim/mod.ts";
 import { serveHttps } from "../../src/sim/https.ts";
+import { givenCommand, isExecutable, runnable } from "./runtime.ts";
+
+export { isExecutable };
 
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-/** The command line that PROXMOX_MCP_COMMAND (blank-separated) gives in place of `deno run`, such as an executable. */
-const given = (Deno.env.get("PROXMOX_MCP_COMMAND") ?? "").split(" ").filter((word) => word !== "");
-
-/** Whether an executable is tested: it has its own permissions, and takes none on the command line. */
-export const isExecutable = given.length > 0;
-
-/** The version of Deno that the executable was made with, where PROXMOX_MCP_RUNTIME tells it, as in "2.6.8". */
-export const executableRuntime = Deno.env.get("PROXMOX_MCP_RUNTIME") ?? "";
-
 /** The server's command line without its command. */
 export function serverCommand(permissions: readonly string[] = []): [string, ...string[]] {
-  const [program, ...args] = given;
+  const [program, ...args] = givenCommand;
   if (program !== undefined) return [program, ...args];
   return [
     Deno.execPath(),
@@ -169,5 +163,5 @@ export function inherited(): Record<string, string> {
  * sanitizers are off for these tests, and for these only.
  */
 export function serverTest(name: string, options: RunOptions, test: (running: Running) => Promise<void>): void {
-  Deno.test({ name, sanitizeOps: false, sanitizeResources: false, fn: () => withServer(options, test) });
+  Deno.test({ ...runnable(name), sanitizeOps: false, sanitizeResources: false, fn: () => withServer(options, test) });
 }
