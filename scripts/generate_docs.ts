@@ -1,4 +1,4 @@
-/** Writes what the declarations already say into README.md, .env.example and docs/; with --check it only compares. */
+/** Writes what the declarations already say into README.md, .env.example, docs/ and src/mcp/listed.gen.ts; with --check it only compares. */
 import { z } from "zod";
 import { settingRows } from "../src/config/settings.ts";
 import type { SettingRow } from "../src/config/settings.ts";
@@ -109,6 +109,7 @@ async function main(): Promise<void> {
   // Loaded here, so that the functions above can be tested without all tools.
   const { tools } = await import("../src/tools/mod.ts");
   const { toolsDocument } = await import("./generate_tools.ts");
+  const { listedModule } = await import("./generate_listed.ts");
   const readme = Deno.readTextFileSync("README.md");
   const wanted = {
     "README.md": Object.entries({
@@ -120,6 +121,7 @@ async function main(): Promise<void> {
     ".env.example": envExample(),
     "docs/guarantee.md": guaranteeDocument(guarantee(tools)),
     "docs/tools.md": toolsDocument(tools),
+    "src/mcp/listed.gen.ts": listedModule(tools),
   };
   const lagging = Object.entries(wanted).filter(([path, text]) => read(path) !== text);
   if (!Deno.args.includes("--check")) {

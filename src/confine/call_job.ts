@@ -3,7 +3,7 @@ import { closest } from "../config/closest.ts";
 import { UsageError } from "../errors.ts";
 import type { Reply } from "../mcp/confirm.ts";
 import type { CallResult } from "../mcp/content.ts";
-import { tools } from "../tools/mod.ts";
+import { listedTools } from "../mcp/listed.gen.ts";
 import type { Job } from "./messages.ts";
 import type { Session } from "./session.ts";
 
@@ -20,9 +20,9 @@ export async function callJob(
   { chosen, dispatch }: Pick<Session, "chosen" | "dispatch">,
   { signal, progress, ask }: CallJobOptions,
 ): Promise<CallResult> {
-  const tool = tools.find(({ name }) => name === job.tool);
+  const tool = listedTools.find(({ name }) => name === job.tool);
   if (tool === undefined) {
-    const near = closest(job.tool, tools.map(({ name }) => name));
+    const near = closest(job.tool, listedTools.map(({ name }) => name));
     throw new UsageError(
       `There is no tool ${JSON.stringify(job.tool)}`,
       near === undefined ? "The command tools lists them" : `Did you mean ${near}?`,

@@ -5,13 +5,14 @@ import { examine } from "../doctor/examine.ts";
 import type { Session } from "./session.ts";
 
 /** The checks; `onSays` is told what was found as it is found. */
-export function doctorJob(
+export async function doctorJob(
   settings: Settings | undefined,
-  { dispatch, pve }: Pick<Session, "dispatch" | "pve">,
+  { dispatch, load }: Pick<Session, "dispatch" | "load">,
   onSays: (says: string) => void,
 ): Promise<Check[]> {
   if (settings?.target === undefined) throw new Error("There is nothing to examine without settings");
-  return examine({
+  const { pve } = await load();
+  return await examine({
     target: settings.target,
     settings,
     tools: dispatch.offered,

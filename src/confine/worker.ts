@@ -7,10 +7,8 @@ import { UsageError } from "../errors.ts";
 import type { AuditLog } from "../safety/audit.ts";
 import { auditLine } from "../safety/audit.ts";
 import { faultsOf } from "../safety/names.ts";
-import { tools } from "../tools/mod.ts";
+import { listedTools } from "../mcp/listed.gen.ts";
 import { type Assignment, type FromWorker, isToWorker } from "./messages.ts";
-import { callJob } from "./call_job.ts";
-import { tryToBreakOut } from "./probe.ts";
 import { serveMessages, serveStdin } from "./serve_job.ts";
 import { openSession } from "./session.ts";
 
@@ -19,6 +17,9 @@ declare const self: {
   onmessage: ((event: MessageEvent<unknown>) => void) | null;
   postMessage(message: FromWorker): void;
 };
+
+/** Milliseconds after which an idle server loads what its first call will need. */
+const LOAD_AFTER_MS = 300;
 
 const cancelled = new AbortController();
 const writing = new Map<number, { resolve(): void; reject(error: Error): void }>();
@@ -52,15 +53,19 @@ async function run({ job, sources, trace }: Assignment): Promise<{ value: unknow
   const post = (line: string) => self.postMessage({ type: "log", line });
   // While serving, lines go out at once: posted ones would be lost with a crash, and come after the answer they belong to.
   const log = job.kind === "serve" && job.over === "stdio" ? err : post;
-  const session = await openSession({ settings, trace, audit: record, log });
+  const session = openSession({ settings, trace, audit: record, log });
   switch (job.kind) {
-    case "probe":
+    case "probe": {
+      const { tryToBreakOut } = await import("./probe.ts");
       return { value: await tryToBreakOut(settings?.target, job.elsewhere) };
+    }
     case "serve":
       if (job.over === "messages") {
         takeMcp = serveMessages(session.dispatch, (text) => self.postMessage({ type: "mcp", text }));
         early.forEach(takeMcp);
       } else serveStdin(session.dispatch, () => self.postMessage({ type: "eof" }));
+      // The list has gone out by then: the first call finds everything loaded.
+      timers.setTimeout(() => session.load().catch(() => {}), LOAD_AFTER_MS);
       return undefined;
     case "doctor": {
       const { doctorJob } = await import("./doctor_job.ts");
@@ -73,6 +78,7 @@ async function run({ job, sources, trace }: Assignment): Promise<{ value: unknow
       };
     }
     case "call": {
+      const { callJob } = await import("./call_job.ts");
       const progress = (message: string, ratio?: number) => self.postMessage({ type: "progress", message, ratio });
       return { value: await callJob(job, session, { signal: cancelled.signal, progress, ask }) };
     }
@@ -119,6 +125,6 @@ const { setTimeout, clearTimeout, setInterval, clearInterval } = timers;
 Object.assign(globalThis, { setTimeout, clearTimeout, setInterval, clearInterval });
 // The work of npm packages: they look for settings of their own, and a worker that may not read any would throw.
 Object.defineProperty(process, "env", { value: {} });
-const faults = faultsOf(tools);
+const faults = faultsOf(listedTools);
 if (faults.length === 0) self.postMessage({ type: "ready" });
 else self.postMessage({ type: "fault", message: `The tools break a promise of this program: ${faults.join("; ")}` });

@@ -2,7 +2,7 @@
 import { flat, oneLine } from "../shape/table.ts";
 import { untrusted } from "../shape/untrusted.ts";
 import type { Dispatch } from "./dispatch.ts";
-import { type LookedUp, lookUp, lookups } from "./lookups.ts";
+import { type LookedUp, lookUp, type Source as From } from "./look_up.ts";
 
 /** A completion as MCP has it: at most 100 values. */
 export interface Completion {
@@ -26,7 +26,7 @@ const NOTHING: Completion = { values: [], total: 0, hasMore: false };
 
 /** How an argument is completed: what to look up, and the value that each row offers, if any. */
 interface Source {
-  readonly from: keyof typeof lookups | "list_templates";
+  readonly from: From;
   readonly value: (row: LookedUp, filled: Filled) => string | undefined;
 }
 
@@ -63,10 +63,8 @@ export function createCompletions(dispatch: Dispatch, now: () => number = Date.n
   function rowsOf(from: Source["from"], signal: AbortSignal): Promise<LookedUp[] | undefined> {
     const present = kept.get(from);
     if (present !== undefined && present.until > now()) return present.rows;
-    const tool = from === "list_templates" ? dispatch.offered.find(({ name }) => name === from) : lookups[from];
-    if (tool === undefined) return Promise.resolve(undefined);
     const args = from === "list_templates" ? { kind: "container_template", limit: 500 } : {};
-    const rows = lookUp(dispatch, tool, args, signal);
+    const rows = lookUp(dispatch, from, args, signal);
     kept.set(from, { until: now() + FRESH_MS, rows });
     // A failure is not kept: the next keystroke may find PVE again.
     rows.then((found) => found === undefined && kept.delete(from));

@@ -16,6 +16,7 @@ import { auditAfter } from "./audited.ts";
 import { createConfirmations, type Dialogue, questionAbout } from "./confirm.ts";
 import { type CallResult, failure, isExpected, question, success, warned } from "./content.ts";
 import { explained } from "./explain.ts";
+import { listed, type ListedTool } from "./listed.ts";
 import { parse } from "./parse.ts";
 
 /** What a call brings along. */
@@ -48,9 +49,9 @@ export interface DispatchOptions {
 /** Runs tools by name. */
 export interface Dispatch {
   /** The tools that the settings allow. */
-  readonly offered: readonly Tool[];
+  readonly offered: readonly ListedTool[];
   /** Never throws: every failure is an answer. An answer with `ask` asks the person first, and nothing has been done. */
-  call(tool: Tool, args: unknown, options: CallOptions): Promise<CallResult>;
+  call(tool: Tool | ListedTool, args: unknown, options: CallOptions): Promise<CallResult>;
 }
 
 /** Progress is for a glance. */
@@ -61,7 +62,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   const started = new Map<string, Promise<StartedTask>>();
   // A number that is protected is never chosen for a new guest.
   const claimed = new Set<number>(settings.protected?.vmids);
-  const offered = tools.filter((tool) => offers(tool, settings));
+  const offered = tools.filter((tool) => offers(tool, settings)).map(listed);
   const server: ServerFacts = { ...options.session, version: VERSION, readOnly: settings.readOnly, tools: offered };
   const [watch, queue] = [new TaskWatch(), new GuestQueue()];
   const confirmations = createConfirmations();
@@ -123,9 +124,17 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     return failure(await explained(error, { tool, args, pve, token: options.session?.token, signal }), redact);
   }
 
+  /** The tool itself, where only its listing is at hand. */
+  function found(tool: Tool | ListedTool): Tool {
+    const known = "run" in tool ? tool : tools.find(({ name }) => name === tool.name);
+    if (known === undefined) throw new Error(`${tool.name} is listed, and there is no such tool`);
+    return known;
+  }
+
   return {
     offered,
-    async call(tool, args, options) {
+    async call(wanted, args, options) {
+      const tool = found(wanted);
       let redact = redactor(secrets);
       try {
         // Arguments that are nested without end make it throw.

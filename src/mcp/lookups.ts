@@ -1,9 +1,7 @@
 /** Reads that serve completions and resources: declared as tools, so that dispatch runs them, and never listed as such. */
 import { z } from "zod";
 import { listGuests } from "../pve/guests.ts";
-import { defineTool, type Tool } from "../tool.ts";
-import type { Dispatch } from "./dispatch.ts";
-import { isRecord } from "./coerce.ts";
+import { defineTool } from "../tool.ts";
 
 /** Nodes whose tasks are read for a completion, and how many of each. */
 const MOST_NODES = 8;
@@ -96,18 +94,3 @@ const tasks = defineTool({
 
 /** What can be looked up. */
 export const lookups = { guests, nodes, places, tasks } as const;
-
-/** A row of what was looked up: values by name. */
-export type LookedUp = Readonly<Record<string, unknown>>;
-
-/** The rows that dispatch answers with; undefined where the read failed. */
-export async function lookUp(
-  dispatch: Dispatch,
-  tool: Tool,
-  args: Readonly<Record<string, unknown>>,
-  signal: AbortSignal,
-): Promise<LookedUp[] | undefined> {
-  const { structuredContent, isError } = await dispatch.call(tool, args, { signal, progress: undefined });
-  const rows: unknown = isError === true ? undefined : structuredContent?.rows ?? structuredContent?.templates;
-  return Array.isArray(rows) ? rows.filter(isRecord) : undefined;
-}

@@ -3,7 +3,7 @@ import { PveError, UsageError } from "../errors.ts";
 import type { CallResult } from "./content.ts";
 import { failure } from "./content.ts";
 import type { Dispatch } from "./dispatch.ts";
-import { lookUp, lookups } from "./lookups.ts";
+import { lookUp } from "./look_up.ts";
 
 /** A resource, or a template of many, as clients list them. */
 export interface ResourceKind {
@@ -125,7 +125,7 @@ export async function readResource(
       const message = `${JSON.stringify(value.slice(0, 80))} is not the number of a guest`;
       return failure(new UsageError(message, "Write it as in proxmox://guest/102; list_vms shows the numbers"));
     }
-    const rows = await lookUp(dispatch, lookups.guests, { vmid }, signal);
+    const rows = await lookUp(dispatch, "guests", { vmid }, signal);
     const guest = rows?.[0];
     if (rows !== undefined && guest === undefined) {
       return failure(

@@ -3,7 +3,6 @@ import { CLIENT_CAPABILITIES_META_KEY, inputRequired, inputResponse, McpServer }
 import type { ClientCapabilities, ServerContext, ToolAnnotations } from "@modelcontextprotocol/server";
 import process from "node:process";
 import { onlyAdds } from "../safety/policy.ts";
-import type { Tool } from "../tool.ts";
 import { NAME, VERSION } from "../version.ts";
 import type { Dialogue, Question } from "./confirm.ts";
 import type { CallOptions, Dispatch } from "./dispatch.ts";
@@ -12,7 +11,7 @@ import { serveEras } from "./eras.ts";
 import { addFeatures, CACHE_HINTS, handshakeKey } from "./features.ts";
 import { instructionsFor } from "./instructions.ts";
 import { readResource, resourceAt } from "./resources.ts";
-import { schemasOf } from "./schemas.ts";
+import type { ListedTool } from "./listed.ts";
 import type { Streams } from "./transport.ts";
 import { createWatcher, type Watcher } from "./watcher.ts";
 
@@ -20,7 +19,7 @@ import { createWatcher, type Watcher } from "./watcher.ts";
  * Hints for clients, derived from the tier; what is the protocol's default (destructive, not idempotent, open world) or
  * means nothing beside readOnlyHint is not sent. Destructive in the protocol's sense: not purely additive.
  */
-export function annotationsOf(tool: Tool): ToolAnnotations {
+export function annotationsOf(tool: Pick<ListedTool, "name" | "tier" | "idempotent">): ToolAnnotations {
   if (tool.tier === "read") return { readOnlyHint: true, openWorldHint: false };
   return {
     ...(onlyAdds(tool) ? { destructiveHint: false } : {}),
@@ -51,7 +50,7 @@ export function createServer(dispatch: Dispatch, watcher: Watcher): McpServer {
     cacheHints: CACHE_HINTS,
   });
   for (const tool of dispatch.offered) {
-    const { input, output } = schemasOf(tool);
+    const { input, output } = tool;
     server.registerTool(tool.name, {
       title: tool.title,
       description: tool.description,

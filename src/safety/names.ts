@@ -81,7 +81,7 @@ const READS: readonly Call[] = [
 /**
  * What is wrong with a list of tools, one sentence each; none where the server may start.
  */
-export function faultsOf(tools: readonly Tool[]): string[] {
+export function faultsOf(tools: readonly Pick<Tool, "name" | "title" | "tier" | "calls">[]): string[] {
   const faults: string[] = [];
   const seen = new Set<string>();
   for (const tool of tools) {

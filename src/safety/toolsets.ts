@@ -24,10 +24,10 @@ export const toolsets: Readonly<Record<ToolsetName, ToolsetRow>> = {
  * The tools that the settings choose, in the order of `all`.
  * @throws {UsageError} for a name that does not exist, and where nothing is left: a typo must never widen access
  */
-export function chooseTools(
-  all: readonly Tool[],
+export function chooseTools<T extends Pick<Tool, "name" | "toolset">>(
+  all: readonly T[],
   { toolsets: sets, tools, exclude = [] }: Selection,
-): readonly Tool[] {
+): readonly T[] {
   const names = all.map(({ name }) => name);
   known("PROXMOX_TOOLSETS", "toolset", sets ?? [], [...Object.keys(toolsets), "default", "all"]);
   known("PROXMOX_TOOLS", "tool", tools ?? [], names);
