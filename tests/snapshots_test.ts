@@ -54,6 +54,12 @@ const calls: readonly [string, Record<string, unknown>][] = [
   ["reboot_container", { vmid: 203 }],
   ["shutdown_container", { vmid: 203 }],
   ["stop_container", { vmid: 203 }],
+  ["create_vm_snapshot", { vmid: 104, snapname: "before" }],
+  ["create_container_snapshot", { vmid: 203, snapname: "before" }],
+  ["create_backup", { vmid: 102, notes: "before the upgrade" }],
+  ["list_available_templates", {}],
+  ["download_template", { template: "archlinux-base" }],
+  ["download_url", { url: "https://cloud.debian.org/a.qcow2" }],
   ["list_tasks", { limit: 5 }],
   ["get_task_status", { upid: FAILED }],
   ["get_task_log", { upid: FAILED }],
@@ -78,7 +84,7 @@ Deno.test("one whole answer of every tool", async (t) => {
   const dispatch = createDispatch({
     tools,
     pve: createClient(send),
-    settings: { readOnly: false },
+    settings: { readOnly: false, downloadHosts: ["cloud.debian.org"] },
     onBug,
     now: () => now,
   });

@@ -9,7 +9,7 @@ import { alignTable, out, styled } from "./terminal.ts";
 /** Measured over all tools with o200k: characters of JSON for one token. */
 const CHARACTERS_PER_TOKEN = 4;
 
-const WIDEST = 76;
+const WIDEST = 70;
 
 /** What a model is sent of a tool in every conversation, in tokens, about. */
 function tokensOf(tool: Tool): number {

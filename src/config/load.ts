@@ -3,7 +3,14 @@ import * as util from "node:util";
 import { UsageError } from "../errors.ts";
 import { parseHost, parsePort } from "./host.ts";
 import { parseTokenName, parseTokenValue, parseUser, tokenId } from "./identity.ts";
-import { parseAuditFile, parseConfirm, parseNames, parsePool, parseProtected } from "./restrictions.ts";
+import {
+  parseAuditFile,
+  parseConfirm,
+  parseDownloadHosts,
+  parseNames,
+  parsePool,
+  parseProtected,
+} from "./restrictions.ts";
 import { settingRows, type Settings, type Trust, type Variable } from "./settings.ts";
 import { judgeNames } from "./unknown.ts";
 
@@ -85,6 +92,7 @@ export function loadSettings(
   const pool = setting("PROXMOX_POOL", parsePool);
   const allowPrivileged =
     setting("PROXMOX_ALLOW_PRIVILEGED", (text) => parseBoolean("PROXMOX_ALLOW_PRIVILEGED", text)) ?? false;
+  const downloadHosts = setting("PROXMOX_DOWNLOAD_HOSTS", parseDownloadHosts) ?? [];
   const auditFile = setting("PROXMOX_AUDIT_FILE", parseAuditFile);
   const timeoutSeconds = setting("PROXMOX_TIMEOUT", (text) => parseWhole("PROXMOX_TIMEOUT", text, 600, "seconds")) ??
     30;
@@ -107,7 +115,7 @@ export function loadSettings(
     timeoutSeconds,
     maxConnections,
   };
-  const policy = { readOnly, protected: guarded, confirm, pool, allowPrivileged };
+  const policy = { readOnly, protected: guarded, confirm, pool, allowPrivileged, downloadHosts };
   return { target, missing, selection, ...policy, auditFile, file: file?.path, warnings };
 }
 

@@ -34,6 +34,20 @@ export function parsePool(text: string): string {
   throw new UsageError(`PROXMOX_POOL is ${JSON.stringify(text)}.`, "Give the name of one pool, as in agents.");
 }
 
+/** Hosts separated by commas, each with a port where that is not 443; no wildcard, no scheme. */
+export function parseDownloadHosts(text: string): string[] {
+  const hosts = text.split(",").map((part) => part.trim().toLowerCase());
+  // Written as URLs write it: "0x7f.1" and ":443" would read otherwise there.
+  const wrong = hosts.find((host) =>
+    !/^(?:[a-z0-9-]+\.)*[a-z0-9-]+(?::\d{1,5})?$/.test(host) || URL.parse(`https://${host}/`)?.host !== host
+  );
+  if (wrong === undefined) return [...new Set(hosts)];
+  throw new UsageError(
+    `PROXMOX_DOWNLOAD_HOSTS holds ${JSON.stringify(wrong)}, which is not the name of a host.`,
+    "Write names separated by commas, without https:// and without *, as in cloud.debian.org,nas.lan:8443.",
+  );
+}
+
 /** A full path: a client starts servers in whatever folder it has open. Permission flags are split at commas. */
 export function parseAuditFile(text: string): string {
   // deno-lint-ignore no-control-regex

@@ -95,6 +95,12 @@ export const settingRows = [
     help: "true: create_container may make privileged containers, whose root is close to root on the node",
   },
   {
+    variable: "PROXMOX_DOWNLOAD_HOSTS",
+    default: "",
+    help:
+      "The hosts that download_url may have a node fetch files from, separated by commas, as in cloud.debian.org; they may redirect anywhere",
+  },
+  {
     variable: "PROXMOX_AUDIT_FILE",
     default: "",
     help:
@@ -163,6 +169,8 @@ export interface Settings {
   readonly pool: string | undefined;
   /** Whether privileged containers may be created. */
   readonly allowPrivileged: boolean;
+  /** The hosts that files may be fetched from, with a port that is not 443. */
+  readonly downloadHosts: readonly string[];
   /** A full path. */
   readonly auditFile: string | undefined;
   /** The file that settings were read from, if any. */

@@ -1,6 +1,6 @@
 /** Asks a person, through the client, before a write: one question a call, bound to exactly what was asked. */
 import { Refusal } from "../errors.ts";
-import type { GuestFacts } from "../safety/policy.ts";
+import { type GuestFacts, writeOf } from "../safety/policy.ts";
 import { type Redact, redacted } from "../safety/redact.ts";
 import type { Tool } from "../tool.ts";
 import { oneLine } from "../shape/table.ts";
@@ -113,7 +113,11 @@ export function questionAbout(
   const shown = Object.entries(flattened(redacted(rest, redact)))
     .map(([name, value]) => `  ${name}: ${quoted(value, LONGEST_VALUE)}`);
   // What is not there yet is new: a guest that changes or is copied has been read before anybody is asked.
-  const made = vmid === undefined ? "a new guest with a free number" : `the new guest ${vmid}`;
+  const made = writeOf(tool, input).stores
+    ? "a new file on a storage"
+    : vmid === undefined
+    ? "a new guest with a free number"
+    : `the new guest ${vmid}`;
   const read = guest === undefined ? "" : `${guest.kind === "vm" ? "VM" : "container"} ${guest.vmid} on node ` +
     `${word(guest.node)}, ${word(guest.status ?? "state unknown")}`;
   const facts = guest === undefined ? made : guest.vmid === vmid ? read : `${made} from ${read}`;

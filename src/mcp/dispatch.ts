@@ -70,7 +70,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 
   async function run(tool: Tool, args: unknown, { signal, progress, dialogue }: CallOptions, redact: Redact) {
     const input = withPool(tool, parse(tool, args), settings);
-    const guest = needsFacts(tool, settings) ? await factsOf(pve, tool, input, signal) : undefined;
+    const guest = needsFacts(tool, settings, input) ? await factsOf(pve, tool, input, signal) : undefined;
     const decision = decide(tool, input, settings, guest);
     if (decision.verdict === "refuse") throw new Refusal(`Refused: ${decision.reason}`, decision.remedy);
     if (decision.verdict === "ask") {

@@ -160,6 +160,12 @@ const rows: readonly Row[] = [
     remedy: "Somebody else changed it in the meantime, and nothing was written: read it again and decide anew",
   },
   {
+    says: /number of protected backups per guest is limited|max backup limit/,
+    kind: "conflict",
+    remedy:
+      "A person has to make room: in PVE's web interface under Backup of the guest, lift a backup's protection and remove it. Or name another storage",
+  },
+  {
     says: /protection mode enabled|cannot remove protected/,
     kind: "conflict",
     remedy: "It is protected on purpose: leave it, or ask the person who protected it",
@@ -235,7 +241,8 @@ const rows: readonly Row[] = [
   {
     says: /snapshot feature is not available/,
     kind: "unsupported",
-    remedy: "The guest's storage has no snapshots: move its disks to one that has, or make a backup instead",
+    remedy:
+      "The guest's storage has no snapshots: make a backup instead (create_backup), or a person moves its disks to a storage that has",
   },
   {
     says: /[Ll]inked clone feature is not supported/,

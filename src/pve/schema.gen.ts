@@ -133,6 +133,10 @@ export interface PveApi {
     params: { download?: never; limit?: number | undefined; node: string; start?: number | undefined; upid: string };
     result: readonly { readonly n: number; readonly t: string }[];
   };
+  "GET /nodes/{node}/aplinfo": {
+    params: { node: string };
+    result: readonly {  }[];
+  };
   "POST /nodes/{node}/qemu/{vmid}/status/start": {
     params: { "force-cpu"?: never; machine?: never; migratedfrom?: never; migration_network?: never; migration_type?: never; "nets-host-mtu"?: never; node: string; skiplock?: never; stateuri?: never; targetstorage?: never; timeout?: never; vmid: number; "with-conntrack-state"?: never };
     result: string;
@@ -188,5 +192,25 @@ export interface PveApi {
   "PUT /nodes/{node}/lxc/{vmid}/config": {
     params: { arch?: never; cmode?: never; console?: never; cores?: number | undefined; cpulimit?: number | undefined; cpuunits?: number | undefined; debug?: never; delete?: never; description?: string | number | undefined; [slot: `dev${number}`]: undefined; digest?: string | number | undefined; entrypoint?: never; env?: never; features?: string | number | undefined; hookscript?: never; hostname?: string | number | undefined; lock?: never; memory?: number | undefined; [slot: `mp${number}`]: string | number | undefined; nameserver?: string | number | undefined; [slot: `net${number}`]: string | number | undefined; node: string; onboot?: boolean | undefined; ostype?: never; protection?: never; revert?: never; rootfs?: never; searchdomain?: string | number | undefined; startup?: string | number | undefined; swap?: number | undefined; tags?: string | number | undefined; template?: never; timezone?: string | number | undefined; tty?: never; unprivileged?: never; [slot: `unused${number}`]: undefined; vmid: number };
     result: null;
+  };
+  "POST /nodes/{node}/qemu/{vmid}/snapshot": {
+    params: { description?: string | number | undefined; node: string; snapname: string | number; vmid: number; vmstate?: boolean | undefined };
+    result: string;
+  };
+  "POST /nodes/{node}/lxc/{vmid}/snapshot": {
+    params: { description?: string | number | undefined; node: string; snapname: string | number; vmid: number };
+    result: string;
+  };
+  "POST /nodes/{node}/vzdump": {
+    params: { all?: never; bwlimit?: never; compress?: "0" | "1" | "gzip" | "lzo" | "zstd" | undefined; dumpdir?: never; exclude?: never; "exclude-path"?: never; fleecing?: never; ionice?: never; "job-id"?: never; lockwait?: never; mailnotification?: never; mailto?: never; mode?: "snapshot" | "suspend" | "stop" | undefined; node: string; "notes-template"?: string | number | undefined; "notification-mode"?: never; "pbs-change-detection-mode"?: never; performance?: never; pigz?: never; pool?: never; protected: boolean; "prune-backups"?: never; quiet?: never; remove: boolean; script?: never; stdexcludes?: never; stdout?: never; stop?: never; stopwait?: never; storage: string | number; tmpdir?: never; vmid: string | number; zstd?: never };
+    result: string;
+  };
+  "POST /nodes/{node}/aplinfo": {
+    params: { node: string; storage: string | number; template: string | number };
+    result: string;
+  };
+  "POST /nodes/{node}/storage/{storage}/download-url": {
+    params: { checksum?: string | number | undefined; "checksum-algorithm"?: "md5" | "sha1" | "sha224" | "sha256" | "sha384" | "sha512" | undefined; compression?: never; content: "iso" | "vztmpl" | "import"; filename: string | number; node: string; storage: string; url: string | number; "verify-certificates"?: never };
+    result: string;
   };
 }

@@ -3,7 +3,7 @@ import * as r from "./rules.ts";
 import * as v from "./values.ts";
 
 /** The state checks of checks.ts; a catalogue entry names the one that has to pass before the request may leave. */
-export type CheckName = "free-vmid" | "pending" | "vm-config" | "container-config";
+export type CheckName = "free-vmid" | "pending" | "vm-config" | "container-config" | "snapshot" | "backup" | "new-file";
 
 /** There is no DELETE: a request that deletes cannot be written down here. */
 export type Method = "GET" | "POST" | "PUT";
@@ -150,6 +150,7 @@ const requests = {
   },
   "GET /nodes/{node}/tasks/{upid}/status": { params: none },
   "GET /nodes/{node}/tasks/{upid}/log": { params: { start: r.integer(0, 10_000_000), limit: r.integer(1, 1000) } },
+  "GET /nodes/{node}/aplinfo": { params: none },
   "POST /nodes/{node}/qemu/{vmid}/status/start": { params: none, check: "pending" },
   "POST /nodes/{node}/qemu/{vmid}/status/stop": { params: none, check: "pending" },
   "POST /nodes/{node}/qemu/{vmid}/status/shutdown": { params: { timeout: r.integer(1, 86_400) }, check: "pending" },
@@ -212,6 +213,46 @@ const requests = {
     params: { ...containerOptions, digest: v.digest },
     required: ["digest"],
     check: "container-config",
+  },
+  "POST /nodes/{node}/qemu/{vmid}/snapshot": {
+    params: { snapname: v.snapshotName, description: r.text(8192), vmstate: r.flag },
+    required: ["snapname"],
+    check: "snapshot",
+  },
+  "POST /nodes/{node}/lxc/{vmid}/snapshot": {
+    params: { snapname: v.snapshotName, description: r.text(8192) },
+    required: ["snapname"],
+    check: "snapshot",
+  },
+  // PVE prunes older backups unless it is told not to; what is protected, no later pruning takes.
+  "POST /nodes/{node}/vzdump": {
+    params: {
+      vmid: v.vmid,
+      storage: v.storageName,
+      remove: r.only("0"),
+      protected: r.only("1"),
+      mode: r.oneOf("snapshot", "suspend", "stop"),
+      compress: r.only("zstd"),
+      "notes-template": v.backupNotes,
+    },
+    required: ["vmid", "storage", "remove", "protected"],
+    check: "backup",
+  },
+  "POST /nodes/{node}/aplinfo": {
+    params: { storage: v.storageName, template: v.applianceName },
+    required: ["storage", "template"],
+    check: "new-file",
+  },
+  "POST /nodes/{node}/storage/{storage}/download-url": {
+    params: {
+      url: v.downloadUrl,
+      content: r.oneOf("iso", "vztmpl", "import"),
+      filename: v.downloadName,
+      checksum: v.checksum,
+      "checksum-algorithm": r.oneOf("sha256", "sha384", "sha512"),
+    },
+    required: ["url", "content", "filename"],
+    check: "new-file",
   },
 } as const satisfies Readonly<Record<`${Method} /${string}`, Entry>>;
 

@@ -1,93 +1,36 @@
 /** What a request alone cannot tell: state checks that read PVE before a write, and add the digest or refuse. */
 import { Refusal } from "../errors.ts";
 import type { PveClient, SendOptions } from "../pve/client.ts";
+import { type BackupCall, refuseBackup } from "./backup.ts";
 import type { Call, CheckName } from "./catalogue.ts";
+import { type FileCall, refuseExisting } from "./files.ts";
 import { type HeadroomCall, refuseOverflow } from "./headroom.ts";
+import {
+  CONTAINER_SLOT,
+  guestOf,
+  isPlainCdrom,
+  type PendingCall,
+  pendingRows,
+  refusePending,
+  refusePendingLoss,
+  VM_SLOT,
+} from "./pending.ts";
 import type { Scalar } from "./rules.ts";
 
 /** The only requests a check makes; every one is a GET of the catalogue. */
 export type CheckCall =
   | HeadroomCall
-  | "GET /nodes/{node}/qemu/{vmid}/pending"
-  | "GET /nodes/{node}/lxc/{vmid}/pending"
+  | PendingCall
+  | BackupCall
+  | FileCall
   | "GET /cluster/resources"
   | "GET /nodes/{node}/storage/{storage}/content";
 
 type Given = Readonly<Record<string, unknown>>;
 type Added = Readonly<Record<string, Scalar>>;
 type Check = (call: Call, given: Given, pve: PveClient<CheckCall>, options: SendOptions) => Promise<Added>;
-interface PendingRow {
-  readonly key: string;
-  readonly value?: unknown;
-  readonly pending?: unknown;
-  /** 1: detach, 2: detach and free the volume. */
-  readonly delete?: unknown;
-}
-
-const VM_SLOT = /^(?:(?:scsi|virtio|sata|ide)\d+|efidisk0|tpmstate0)$/;
-const CONTAINER_SLOT = /^(?:rootfs|mp\d+)$/;
-/** A detached volume: PVE frees it when its key goes, and a container's key may be pending to go. */
-const DETACHED = /^unused\d+$/;
-
-/**
- * A CD-ROM drive with an ISO image or nothing in it. A cloud-init drive is a volume of its own, freed when it is replaced;
- * any other volume would hang nowhere any more.
- */
-function isPlainCdrom(value: unknown): boolean {
-  if (typeof value !== "string") return false;
-  return value.split(",").includes("media=cdrom") && /^(?:none|cdrom|[^:/]+:iso\/.+)$/.test(volumeOf(value));
-}
-
-function guestOf(given: Given): { node: string; vmid: number } {
-  const { node, vmid } = given;
-  if (typeof node !== "string" || typeof vmid !== "number") throw new Refusal("Refused: node and vmid are missing");
-  return { node, vmid };
-}
-
-/**
- * The volume of a disk's property string, without its options. PVE keeps a container's pending mount points as they were
- * typed, so that the volume may stand anywhere, by its name.
- */
-function volumeOf(value: unknown): string {
-  const parts = String(value).split(",");
-  const named = parts.find((part) => /^(?:file|volume)=/.test(part));
-  return named?.slice(named.indexOf("=") + 1) ?? parts.find((part) => !part.includes("=")) ?? String(value);
-}
-
-/**
- * Refuses when somebody left a deletion or replacement of a disk pending: start, stop, shutdown, reboot and any
- * configuration write make PVE apply it, and `GET config` hides such keys.
- */
-function refusePendingLoss(rows: readonly PendingRow[], slot: RegExp, vmid: number): void {
-  for (const row of rows) {
-    if (!(slot.test(row.key) || DETACHED.test(row.key)) || isPlainCdrom(row.value)) continue;
-    const deleted = row.delete !== undefined && row.delete !== 0;
-    const replaced = row.pending !== undefined && row.value !== undefined &&
-      volumeOf(row.pending) !== volumeOf(row.value);
-    if (!deleted && !replaced) continue;
-    throw new Refusal(
-      `Refused: guest ${vmid} has a pending change that would ${deleted ? "remove" : "replace"} its disk ${row.key} ` +
-        `(${String(row.value)}), and this call would make PVE apply it`,
-      `A person has to apply or revert that change first: in PVE's web interface under Hardware or Resources of guest ${vmid}`,
-    );
-  }
-}
-
-async function pendingRows(
-  call: Call,
-  guest: { node: string; vmid: number },
-  pve: PveClient<CheckCall>,
-  options: SendOptions,
-): Promise<readonly PendingRow[]> {
-  return call.includes("/lxc/")
-    ? await pve.call("GET /nodes/{node}/lxc/{vmid}/pending", guest, options)
-    : await pve.call("GET /nodes/{node}/qemu/{vmid}/pending", guest, options);
-}
-
 const pending: Check = async (call, given, pve, options) => {
-  const guest = guestOf(given);
-  const slot = call.includes("/lxc/") ? CONTAINER_SLOT : VM_SLOT;
-  refusePendingLoss(await pendingRows(call, guest, pve, options), slot, guest.vmid);
+  await refusePending(call.includes("/lxc/"), guestOf(given), pve, options);
   return {};
 };
 
@@ -102,7 +45,7 @@ const configuration: Check = async (call, given, pve, options) => {
   const config: Readonly<Record<string, unknown>> & { readonly digest?: string | undefined } = container
     ? await pve.call("GET /nodes/{node}/lxc/{vmid}/config", guest, options)
     : await pve.call("GET /nodes/{node}/qemu/{vmid}/config", guest, options);
-  const rows = await pendingRows(call, guest, pve, options);
+  const rows = await pendingRows(container, guest, pve, options);
   refusePendingLoss(rows, slot, guest.vmid);
   for (const [name, value] of Object.entries(given)) {
     if (!slot.test(name) || value === undefined) continue;
@@ -198,6 +141,23 @@ const freeVmid: Check = async (call, given, pve, options) => {
   return {};
 };
 
+/** What is kept is the present state; its memory takes space like a new disk. */
+const snapshot: Check = async (call, given, pve, options) => {
+  await pending(call, given, pve, options);
+  await refuseOverflow(call, given, pve, options);
+  return {};
+};
+
+const backup: Check = async (_call, given, pve, options) => {
+  await refuseBackup(guestOf(given), given.storage, pve, options);
+  return {};
+};
+
+const newFile: Check = async (_call, given, pve, options) => {
+  await refuseExisting(given, pve, options);
+  return {};
+};
+
 const configurationSays =
   "refused while a disk's deletion or replacement is pending, when it names a disk slot in use (a CD-ROM may change " +
   "to another ISO image or none), or when a new disk does not fit into its storage's free space; PVE refuses it when the configuration has changed since it was read";
@@ -209,6 +169,21 @@ const checks: Readonly<Record<CheckName, { readonly says: string; readonly run: 
   }),
   "vm-config": Object.freeze({ says: configurationSays, run: configuration }),
   "container-config": Object.freeze({ says: configurationSays, run: configuration }),
+  "snapshot": Object.freeze({
+    says: "refused while a disk's deletion or replacement is pending, or when a VM's memory, where it is to be kept, " +
+      "does not fit into the free space of each of its storages",
+    run: snapshot,
+  }),
+  "backup": Object.freeze({
+    says:
+      "refused while a disk's deletion or replacement is pending, when the storage takes no backups on that node, " +
+      "or when a container has a snapshot named vzdump, which PVE would remove",
+    run: backup,
+  }),
+  "new-file": Object.freeze({
+    says: "refused when the storage has a file of that name, does not hold such files, or has less than 2 GiB free",
+    run: newFile,
+  }),
   "free-vmid": Object.freeze({
     says: "the new vmid must belong to no guest, no volume or backup of an earlier guest may be left under it, and " +
       "the new disks must fit into their storages' free space",

@@ -28,6 +28,24 @@ function allocated(call: Call, given: Given): Map<string, number> {
   return needs;
 }
 
+const FIRST_STORAGE = /^([^:,/]+):/;
+
+/**
+ * What PVE reserves for a VM's memory in a snapshot: twice the memory and 500 MiB. It chooses the storage among those of
+ * the VM's disks, so each has to have it, unless the configuration names one.
+ */
+function memoryOf(config: Given): Map<string, number> {
+  const needs = new Map<string, number>();
+  const bytes = (2 * Number(String(config.memory ?? 512).replace(/^current=/, "").split(",")[0]) + 500) * 1024 ** 2;
+  const named = config.vmstatestorage;
+  if (named !== undefined) return needs.set(String(named), bytes);
+  for (const [name, value] of Object.entries(config)) {
+    const storage = SIZED_SLOT.test(name) ? FIRST_STORAGE.exec(String(value))?.[1] : undefined;
+    if (storage !== undefined && !/,media=cdrom(?:,|$)/.test(String(value))) needs.set(storage, bytes);
+  }
+  return needs;
+}
+
 /** What a full clone copies, in bytes by storage. */
 function copied(config: Given, target: unknown): Map<string, number> {
   const needs = new Map<string, number>();
@@ -65,9 +83,14 @@ export async function refuseOverflow(
   if (typeof node !== "string") throw new Refusal("Refused: the node is missing");
   const clones = call.endsWith("/clone");
   // A linked clone takes no space of its own at first.
-  if (clones && (given.full === false || given.full === 0 || given.full === "0")) return;
+  if (clones && isNo(given.full)) return;
+  const snapshots = call.endsWith("/snapshot");
+  // Without memory a snapshot takes no space of its own at first.
+  if (snapshots && (given.vmstate === undefined || isNo(given.vmstate))) return;
   const needs = clones
     ? copied(await sourceOf(call, node, given, pve, options), given.storage)
+    : snapshots
+    ? memoryOf(await sourceOf(call, node, given, pve, options))
     : allocated(call, given);
   if (needs.size === 0) return;
   const place = clones && typeof given.target === "string" ? given.target : node;
@@ -82,6 +105,10 @@ export async function refuseOverflow(
   }
 }
 
+function isNo(flag: unknown): boolean {
+  return flag === false || flag === 0 || flag === "0";
+}
+
 async function sourceOf(
   call: Call,
   node: string,
@@ -89,7 +116,7 @@ async function sourceOf(
   pve: PveClient<HeadroomCall>,
   options: SendOptions,
 ): Promise<Given> {
-  if (typeof vmid !== "number") throw new Refusal("Refused: the vmid of the guest to copy is missing");
+  if (typeof vmid !== "number") throw new Refusal("Refused: the vmid of the guest is missing");
   return call.includes("/lxc/")
     ? await pve.call("GET /nodes/{node}/lxc/{vmid}/config", { node, vmid }, options)
     : await pve.call("GET /nodes/{node}/qemu/{vmid}/config", { node, vmid }, options);

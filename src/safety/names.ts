@@ -58,6 +58,7 @@ const READS: readonly Call[] = [
   "GET /nodes/{node}/lxc/{vmid}/config",
   "GET /nodes/{node}/qemu/{vmid}/pending",
   "GET /nodes/{node}/lxc/{vmid}/pending",
+  "GET /nodes/{node}/aplinfo",
   "GET /nodes/{node}/storage",
   "GET /nodes/{node}/storage/{storage}/content",
   "GET /nodes/{node}/lxc/{vmid}/interfaces",

@@ -2,6 +2,7 @@
 import type { Confirm, Protected } from "../config/settings.ts";
 import type { Tool } from "../tool.ts";
 import type { Call } from "./catalogue.ts";
+import { hostIn } from "./values.ts";
 
 /** The settings that say what may be done. */
 export interface PolicySettings {
@@ -12,6 +13,8 @@ export interface PolicySettings {
   readonly pool?: string | undefined;
   /** Whether privileged containers may be created. */
   readonly allowPrivileged?: boolean;
+  /** The hosts that files may be fetched from, as in "cloud.debian.org" or "nas.lan:8443". */
+  readonly downloadHosts?: readonly string[];
 }
 
 /** A guest as PVE has just described it. */
@@ -37,6 +40,10 @@ export interface Write {
   readonly pool: string | undefined;
   /** Whether it makes a privileged container. */
   readonly privileged: boolean;
+  /** Whether it adds a file to a storage, and touches no guest. */
+  readonly stores: boolean;
+  /** The address that a node is to fetch. */
+  readonly fetches: string | undefined;
 }
 
 export interface Refused {
@@ -57,6 +64,12 @@ const CREATES: readonly string[] = [
   "POST /nodes/{node}/lxc/{vmid}/clone",
 ] satisfies Call[];
 
+/** The requests that add a file to a storage. */
+const STORES: readonly string[] = [
+  "POST /nodes/{node}/aplinfo",
+  "POST /nodes/{node}/storage/{storage}/download-url",
+] satisfies Call[];
+
 function refuse(reason: string, remedy: string): Refused {
   return { verdict: "refuse", reason, remedy };
 }
@@ -68,7 +81,7 @@ export function offers(tool: Pick<Tool, "tier">, settings: PolicySettings): bool
 
 /** Whether a tool only adds: everything else changes or interrupts what is there. */
 export function onlyAdds(tool: Pick<Tool, "name" | "tier">): boolean {
-  return tool.tier === "read" || /^(?:start|create|clone)_/.test(tool.name);
+  return tool.tier === "read" || /^(?:start|create|clone|download)_/.test(tool.name);
 }
 
 /** What a tool would write, from its arguments. */
@@ -82,6 +95,8 @@ export function writeOf(tool: Pick<Tool, "calls">, input: Values): Write {
     tags: text(settings.tags ?? input.tags),
     pool: text(input.pool),
     privileged: isFalse(input.unprivileged),
+    stores: tool.calls.some((call) => STORES.includes(call)),
+    fetches: text(input.url),
   };
 }
 
@@ -101,20 +116,29 @@ export function writeIn(call: string, params: Values): Write | undefined {
     tags: text(params.tags),
     pool: text(params.pool),
     privileged: isFalse(params.unprivileged),
+    stores: STORES.includes(call),
+    fetches: text(params.url),
   };
 }
 
 /** Whether decide() has to know the guest: for its tags, or to show it to the person who is asked. */
-export function needsFacts(tool: Pick<Tool, "name" | "tier">, settings: PolicySettings): boolean {
+export function needsFacts(tool: Pick<Tool, "name" | "tier">, settings: PolicySettings, input: Values = {}): boolean {
   if (tool.tier === "read") return false;
   const mayWake = settings.confirm === "disruptive" && tool.name === "start_vm";
-  return (settings.protected?.tags.length ?? 0) > 0 || mayWake || asks(tool, settings, undefined);
+  return (settings.protected?.tags.length ?? 0) > 0 || mayWake || asks(tool, settings, input, undefined);
 }
 
 /** Whether a person is asked before a tool writes. Starting a hibernated VM uses up its saved memory: that disrupts, too. */
-function asks(tool: Pick<Tool, "name" | "tier">, settings: PolicySettings, guest: GuestFacts | undefined): boolean {
+function asks(
+  tool: Pick<Tool, "name" | "tier">,
+  settings: PolicySettings,
+  input: Values,
+  guest: GuestFacts | undefined,
+): boolean {
   if (settings.confirm === "writes") return true;
-  return settings.confirm === "disruptive" && (!onlyAdds(tool) || guest?.lock === "suspended");
+  // A backup in these modes halts the guest.
+  const halts = input.mode === "stop" || input.mode === "suspend";
+  return settings.confirm === "disruptive" && (!onlyAdds(tool) || halts || guest?.lock === "suspended");
 }
 
 /** Decides about a call before anything of it is done. `guest` is the one that changes; undefined where none is visible. */
@@ -133,7 +157,7 @@ export function decide(
   if (tool.tier === "read") return { verdict: "allow" };
   const refused = judge(writeOf(tool, input), settings, guest);
   if (refused !== undefined) return refused;
-  if (!asks(tool, settings, guest)) return { verdict: "allow" };
+  if (!asks(tool, settings, input, guest)) return { verdict: "allow" };
   const subject = subjectOf(tool, input);
   // Nobody can be asked about a guest of which there is nothing to show.
   if (subject !== undefined && guest?.vmid !== subject) return invisible(subject);
@@ -154,7 +178,19 @@ export function judge(write: Write, settings: PolicySettings, guest: GuestFacts 
   if (vmids.some((vmid) => vmid === target)) {
     return refuse(`guest ${target} is protected`, "The person who runs this server has put it into PROXMOX_PROTECTED");
   }
-  if (!write.creates && write.changes === undefined) {
+  if (write.fetches !== undefined) {
+    const host = hostIn(write.fetches);
+    if (host === undefined || settings.downloadHosts?.includes(host) !== true) {
+      return refuse(
+        host === undefined
+          ? "only plain https addresses are fetched"
+          : `${host} is not among the hosts that files may be fetched from`,
+        "The node can reach more than this program, so the person who runs it names the hosts: PROXMOX_DOWNLOAD_HOSTS, " +
+          "as in cloud.debian.org,cloud-images.ubuntu.com",
+      );
+    }
+  }
+  if (!write.creates && !write.stores && write.changes === undefined) {
     return refuse("it does not say which guest it changes", "This is a fault of this program: please report it");
   }
   if (write.privileged && settings.allowPrivileged !== true) {

@@ -13,6 +13,7 @@ export interface RefusedParameters {
 const START_VM = "POST /nodes/{node}/qemu/{vmid}/status/start";
 const STOP_VM = "POST /nodes/{node}/qemu/{vmid}/status/stop";
 const CREATE_VM = "POST /nodes/{node}/qemu";
+const VZDUMP = "POST /nodes/{node}/vzdump";
 const CONTAINER_CONFIG = "PUT /nodes/{node}/lxc/{vmid}/config";
 
 export const refusedParameters: readonly RefusedParameters[] = [
@@ -30,7 +31,11 @@ export const refusedParameters: readonly RefusedParameters[] = [
     names: ["cdrom", "bootdisk"],
     why: "They are old names for ide2 and for the boot order: a disk slot under another name escapes the state check",
   },
-  { names: ["template"], why: "It turns a guest into a template, and there is no way back" },
+  {
+    names: ["template"],
+    calls: [CREATE_VM, "POST /nodes/{node}/lxc", "PUT /nodes/{node}/qemu/{vmid}/config", CONTAINER_CONFIG],
+    why: "It turns a guest into a template, and there is no way back",
+  },
   { names: ["args", "hookscript"], why: "They run what they name on the host, as root" },
   {
     names: ["hostpci[n]", "usb[n]", "serial[n]", "parallel[n]", "dev[n]", "virtiofs[n]", "ivshmem", "rng0"],
@@ -82,6 +87,30 @@ export const refusedParameters: readonly RefusedParameters[] = [
     why: "It says where a restore puts its disks; here each disk names its storage",
   },
   { names: ["import-working-storage", "bwlimit"], why: "They belong to importing and restoring" },
+  { names: ["prune-backups"], why: "It is a retention of its own, by which older backups go after the new one" },
+  { names: ["compression"], why: "What was checked is then not what is kept" },
+  { names: ["verify-certificates"], why: "With 0 anybody on the way could be the host that is named" },
+  { names: ["all", "exclude"], why: "A backup is of one guest, which is named" },
+  { names: ["pool"], calls: [VZDUMP], why: "A backup is of one guest, which is named" },
+  { names: ["exclude-path", "stdexcludes"], why: "They leave files out of a backup that looks whole" },
+  { names: ["stop", "stopwait"], why: "They end the backups that run on the node" },
+  { names: ["script", "dumpdir", "tmpdir", "job-id", "stdout"], why: "They run scripts, or write, on the host" },
+  {
+    names: [
+      "fleecing",
+      "ionice",
+      "lockwait",
+      "mailnotification",
+      "mailto",
+      "notification-mode",
+      "pbs-change-detection-mode",
+      "performance",
+      "pigz",
+      "quiet",
+      "zstd",
+    ],
+    why: "Nothing offered needs them (they only say how a backup is made and who is told)",
+  },
   {
     names: [
       "acpi",
@@ -204,6 +233,22 @@ export const refusedValues: readonly RefusedValues[] = [
     ],
   },
   {
+    what: "a backup that prunes older ones, or that a later one may prune",
+    why: "PVE's default is remove=1, which removes backups by the storage's retention",
+    examples: [
+      { call: VZDUMP, name: "remove", value: "1" },
+      { call: VZDUMP, name: "protected", value: "0" },
+    ],
+  },
+  {
+    what: "a snapshot by a name that PVE uses itself",
+    why: "The next backup of a container removes the snapshot vzdump",
+    examples: [
+      { call: "POST /nodes/{node}/lxc/{vmid}/snapshot", name: "snapname", value: "vzdump" },
+      { call: "POST /nodes/{node}/qemu/{vmid}/snapshot", name: "snapname", value: "current" },
+    ],
+  },
+  {
     what: "features of a container that mount or reach the host",
     why: "Its root is close to root on the host",
     examples: [
@@ -245,19 +290,17 @@ export const refusedCalls: readonly RefusedCalls[] = [
     ],
   },
   {
-    what: "rolling back to, or making, a snapshot",
+    what: "rolling back to a snapshot",
     why: "A rollback throws away everything since",
     examples: [
       "POST /nodes/{node}/qemu/{vmid}/snapshot/{snapname}/rollback",
       "POST /nodes/{node}/lxc/{vmid}/snapshot/{snapname}/rollback",
-      "POST /nodes/{node}/qemu/{vmid}/snapshot",
     ],
   },
   {
-    what: "making backups (vzdump), backup jobs, retention, and lifting a backup's protection",
-    why: "With PVE's defaults a new backup prunes older ones",
+    what: "backup jobs, retention, and lifting a backup's protection",
+    why: "By them older backups are pruned",
     examples: [
-      "POST /nodes/{node}/vzdump",
       "POST /cluster/backup",
       "PUT /storage/{storage}",
       "PUT /nodes/{node}/storage/{storage}/content/{volume}",
@@ -272,7 +315,7 @@ export const refusedCalls: readonly RefusedCalls[] = [
       "POST /nodes/{node}/lxc/{vmid}/move_volume",
       "PUT /nodes/{node}/qemu/{vmid}/resize",
       "POST /nodes/{node}/storage/{storage}/upload",
-      "POST /nodes/{node}/storage/{storage}/download-url",
+      "POST /nodes/{node}/storage/{storage}/oci-registry-pull",
     ],
   },
   {

@@ -15,8 +15,9 @@ export interface ToolsetRow {
 export const toolsets: Readonly<Record<ToolsetName, ToolsetRow>> = {
   core: { what: "Nodes, guests, storages and tasks; power, creating, cloning, configuring", byDefault: true },
   inside: { what: "Looking inside guests: addresses, guest agent, load over time", byDefault: true },
-  snapshots: { what: "Snapshots, and which guests have backups", byDefault: true },
+  snapshots: { what: "Snapshots and backups: making them, and who has any", byDefault: true },
   backups: { what: "Backup jobs", byDefault: false },
+  images: { what: "Downloading container templates, ISO images and cloud images", byDefault: false },
   cluster: { what: "High availability, replication, logs, pools, networks, firewall, disks", byDefault: false },
 };
 

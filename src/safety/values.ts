@@ -14,6 +14,7 @@ import {
   type Rule,
   rule,
   sayProperties,
+  text,
 } from "./rules.ts";
 
 const STORAGE = "[A-Za-z][A-Za-z0-9._-]{0,98}[A-Za-z0-9]";
@@ -40,6 +41,52 @@ export const configId = matching(
   /[A-Za-z][A-Za-z0-9_-]{1,39}/,
   "a name that starts with a letter: letters, digits, _ and -",
 );
+/** Names that PVE uses itself; the snapshot that its backups of containers make, and remove, is called vzdump. */
+const RESERVED_SNAPSHOTS = ["current", "pending", "vzdump"];
+export const snapshotName: Rule = rule(
+  "a name that starts with a letter: letters, digits, _ and -, but not current, pending or vzdump",
+  (value, name) => {
+    const plain = configId(value, name);
+    return RESERVED_SNAPSHOTS.includes(plain.toLowerCase())
+      ? refuse(name, value, "PVE uses that name itself; choose another")
+      : plain;
+  },
+);
+
+/** A template of PVE's index of appliances, which is the name of its file. */
+export const applianceName = matching(
+  /[A-Za-z0-9][A-Za-z0-9._+-]{0,200}\.tar\.(?:gz|xz|zst|bz2)/,
+  "a template as list_available_templates names it",
+);
+/** PVE would write other letters as _, and so to another file than the one that was looked for. */
+export const downloadName = matching(
+  /[A-Za-z0-9][A-Za-z0-9._-]{0,200}\.(?:iso|img|tar\.(?:gz|xz|zst|bz2)|qcow2|raw|vmdk|ova)/,
+  "a file name of letters, digits, . _ -, ending in .iso, .img, .tar.gz, .tar.xz, .tar.zst, .tar.bz2, .qcow2, .raw, .vmdk or .ova",
+);
+/** The host and its port, if it is not 443, of an address that is fetched; undefined for what is no such address. */
+export function hostIn(address: unknown): string | undefined {
+  if (typeof address !== "string" || address.length > 2000) return undefined;
+  // No user, no fragment, nothing that one reader of addresses takes otherwise than another.
+  const plain = /^https:\/\/([a-z0-9.-]+(?::\d{1,5})?)\/[A-Za-z0-9._~!$()*+,;=:@%\/?&-]*$/.exec(address);
+  return plain !== null && URL.parse(address)?.href === address ? plain[1] : undefined;
+}
+export const downloadUrl: Rule = rule(
+  "an https address whose host PROXMOX_DOWNLOAD_HOSTS names, without user or fragment",
+  (value, name) =>
+    typeof value === "string" && hostIn(value) !== undefined
+      ? value
+      : refuse(name, value, "it must be a plain https address, as in https://cloud.debian.org/images/x.qcow2"),
+);
+export const checksum = matching(/[0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128}/, "a SHA-2 checksum in lower-case hex");
+
+const noteText = text(500);
+/** A backup's notes. PVE wants them in one line with \n and \\ escaped, and fills in {{guestname}} and its like. */
+export const backupNotes: Rule = rule("text of at most 500 characters without {{", (value, name) => {
+  const plain = noteText(value, name);
+  if (plain.includes("{{")) return refuse(name, value, 'it must not hold "{{"');
+  return plain.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
+});
+
 export const upid = matching(
   /UPID:[A-Za-z0-9-]{1,63}:[0-9A-F]{8}:[0-9A-F]{8,9}:[0-9A-F]{8}:[A-Za-z0-9_-]{1,64}:[A-Za-z0-9@._-]{0,128}:[A-Za-z0-9@!._-]{3,128}:/,
   "a UPID",

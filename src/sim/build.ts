@@ -42,6 +42,7 @@ export function emptyState(): State {
     pools: new Map(),
     jobs: new Map(),
     tasks: new Map(),
+    appliances: [],
     access: {
       users: new Set(["root@pam"]),
       tokens: new Map(),

@@ -43,7 +43,7 @@ function emptyCluster(now: number): State {
     type: "nfs",
     path: "/mnt/pve/nas",
     total: 8000 * GIB,
-    content: ["backup", "iso", "vztmpl", "images"],
+    content: ["backup", "iso", "vztmpl", "images", "import"],
     shared: true,
     prune: { "keep-last": 2, "keep-weekly": 2 },
   });
@@ -132,9 +132,31 @@ function pickStorage(state: State, id: string): Storage {
   return storage;
 }
 
+const APPLIANCES: readonly (readonly [string, string, string, number])[] = [
+  ["debian-12-standard", "12.12-1", "debian-12", 124],
+  ["debian-13-standard", "13.1-2", "debian-13", 128],
+  ["alpine-3.22-default", "20250617", "alpine", 3],
+  ["ubuntu-24.04-standard", "24.04-2", "ubuntu-24.04", 141],
+  ["fedora-42-default", "20250428", "fedora-42", 160],
+  ["archlinux-base", "20240911-1", "archlinux", 132],
+  ["debian-12-turnkey-nextcloud", "18.1-1", "debian-12", 451],
+];
+
 /** Three nodes, their guests, and a past. */
 export function demoCluster(now: number = Date.now()): State {
   const state = emptyCluster(now);
+  for (const [name, version, os, mib] of APPLIANCES) {
+    const turnkey = name.includes("turnkey");
+    state.appliances.push({
+      template: `${name}_${version}_amd64.tar.${turnkey ? "gz" : name.startsWith("alpine") ? "xz" : "zst"}`,
+      package: name,
+      version,
+      os,
+      section: turnkey ? "turnkeylinux" : "system",
+      headline: turnkey ? "TurnKey Nextcloud" : `${os} (standard)`,
+      size: mib * MIB,
+    });
+  }
   for (const node of state.nodes.keys()) seedFiles(state, pickStorage(state, "local"), node, now);
   seedFiles(state, pickStorage(state, "nas"), "", now);
   const on = (

@@ -29,6 +29,9 @@ export function seedAccess(state: State): void {
     access.tokens.set(id, { user, name, secret, separated, expires: 0 });
   }
   access.acl.push({ path: "/", who: "agent@pve", role: "PVEAdmin", propagate: true });
+  // In none of PVE's own roles but Administrator.
+  access.roles.set("AgentNetwork", new Set(["Sys.AccessNetwork"]));
+  access.acl.push({ path: "/", who: "agent@pve", role: "AgentNetwork", propagate: true });
   access.acl.push({ path: "/", who: auditorToken.id, role: "PVEAuditor", propagate: true });
   access.tickets.set(rootTicket.cookie, { user: "root@pam", csrf: rootTicket.csrf });
 }

@@ -166,6 +166,18 @@ export interface Access {
   readonly acl: { readonly path: string; readonly who: string; readonly role: string; readonly propagate: boolean }[];
 }
 
+/** A container template that can be downloaded, as PVE's index describes it. */
+export interface Appliance {
+  readonly template: string;
+  readonly package: string;
+  readonly version: string;
+  readonly os: string;
+  readonly section: string;
+  readonly headline: string;
+  /** Bytes, which the index does not tell. */
+  readonly size: number;
+}
+
 /** The whole cluster. */
 export interface State {
   readonly nodes: Map<string, ClusterNode>;
@@ -176,6 +188,8 @@ export interface State {
   /** By UPID, oldest first. */
   readonly tasks: Map<string, Task>;
   readonly access: Access;
+  /** PVE's index of appliances; empty before it was first updated (captured 046). */
+  readonly appliances: Appliance[];
   /** The next numbers of processes, volumes and MAC addresses. */
   readonly counters: { pid: number; serial: number; mac: number };
 }

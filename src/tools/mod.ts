@@ -1,5 +1,6 @@
 /** The list of all tools, in the order in which clients see them. */
 import type { Tool } from "../tool.ts";
+import { createBackup } from "./backups.ts";
 import { listBackupJobs, listBackups } from "./backup_list.ts";
 import { cloneContainer, cloneVm } from "./clone.ts";
 import { createContainer, createVm } from "./create.ts";
@@ -13,9 +14,11 @@ import { guestMetrics, nodeMetrics } from "./metrics.ts";
 import { clusterResources, listNodes, nodeStatus } from "./nodes.ts";
 import { clusterStatus, serverInfo } from "./overview.ts";
 import { checkPermissions } from "./permissions.ts";
+import { downloadTemplate, downloadUrl, listAvailableTemplates } from "./images.ts";
 import { powerTools } from "./power.ts";
 import { listSnapshots } from "./snapshot_list.ts";
 import { listStorage, listTemplates } from "./storage.ts";
+import { snapshotTools } from "./snapshots.ts";
 import { getTaskLog, getTaskStatus, listTasks, waitTask } from "./tasks.ts";
 import { vmidTools } from "./vmids.ts";
 
@@ -41,6 +44,11 @@ export const tools: readonly Tool[] = [
   cloneContainer,
   setVmConfig,
   setContainerConfig,
+  ...snapshotTools,
+  createBackup,
+  listAvailableTemplates,
+  downloadTemplate,
+  downloadUrl,
   listTasks,
   getTaskStatus,
   getTaskLog,

@@ -15,7 +15,7 @@ interface Place {
 /** What a new guest needs of storages: the storage's name, and the content type it must hold. */
 export interface Need {
   readonly storage: string;
-  readonly content: "images" | "rootdir" | "vztmpl" | "iso";
+  readonly content: "images" | "rootdir" | "vztmpl" | "iso" | "import";
 }
 
 /** The storage in `STORAGE:rest`. */
@@ -37,6 +37,7 @@ const CONTENT_WORDS = {
   rootdir: "containers",
   vztmpl: "container templates",
   iso: "ISO images",
+  import: "images to import",
 } as const;
 
 /**
@@ -85,6 +86,45 @@ export async function choosePlace(
     node: best.node,
     note: fitting.length > 1 ? `Put on ${best.node}, the node with most free memory` : undefined,
   };
+}
+
+/**
+ * Where a new file goes: the storage that is named, or the shared one, or the one with most space, of those for its content.
+ * @throws {PveError} kind "missing" and {UsageError} as choosePlace() does
+ */
+export async function chooseStorage(
+  pve: PveClient<PlaceCall>,
+  wish: {
+    readonly node?: string | undefined;
+    readonly storage?: string | undefined;
+    readonly content: Need["content"];
+  },
+  options: SendOptions,
+): Promise<{ node: string; storage: string }> {
+  const { node, content } = wish;
+  if (wish.storage !== undefined) {
+    const place = await choosePlace(pve, node, [{ storage: wish.storage, content }], options);
+    return { node: place.node, storage: wish.storage };
+  }
+  const rows = await pve.call("GET /cluster/resources", { type: "storage" }, options);
+  const free = (row: (typeof rows)[number]) => (row.maxdisk ?? 0) - (row.disk ?? 0);
+  const best = rows
+    .filter((row) =>
+      (node === undefined || row.node === node) && row.status === "available" &&
+      contentOf(row.content).includes(content)
+    )
+    .sort((a, b) =>
+      Number(b.shared ?? false) - Number(a.shared ?? false) || free(b) - free(a) ||
+      ((a.node ?? "") < (b.node ?? "") ? -1 : 1)
+    )[0];
+  if (best?.node !== undefined && best.storage !== undefined) return { node: best.node, storage: best.storage };
+  throw new PveError(
+    `No storage ${node === undefined ? "" : `of ${node} `}holds ${CONTENT_WORDS[content]} (${content})`,
+    {
+      kind: "missing",
+      remedy: "A person can allow it in PVE (Datacenter, Storage, Edit, Content), or the token may not see the storage",
+    },
+  );
 }
 
 function has(all: readonly Place[], node: string, need: Need): boolean {

@@ -148,6 +148,12 @@ export const examples: Readonly<Record<string, Example>> = {
     },
     guests: off,
   },
+  create_vm_snapshot: { args: { vmid: VM, snapname: "before", memory: true }, guests: on, unseen: ["Datastore.Audit"] },
+  create_container_snapshot: { args: { vmid: CONTAINER, snapname: "before" }, unseen: ["Datastore.Audit"] },
+  list_available_templates: { args: {}, complete: some("templates") },
+  download_template: { args: { template: "archlinux-base" } },
+  download_url: { args: { url: "https://cloud.debian.org/a.iso" } },
+  create_backup: { args: { vmid: CONTAINER, storage: "nas", notes: "before the upgrade" } },
 };
 
 /** Puts the guests of an example into the state that it starts from. */

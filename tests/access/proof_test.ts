@@ -77,7 +77,11 @@ async function tryAll(state: State, wish: Wish): Promise<Map<string, string>> {
   const dispatch = createDispatch({
     tools: chosen,
     pve: clientOf(state),
-    settings: { readOnly: false, ...(wish.pool === undefined ? {} : { pool: wish.pool }) },
+    settings: {
+      readOnly: false,
+      downloadHosts: ["cloud.debian.org"],
+      ...(wish.pool === undefined ? {} : { pool: wish.pool }),
+    },
     onBug: (error) => {
       throw error;
     },

@@ -48,6 +48,7 @@ Deno.test("loadSettings fills in the defaults of a minimal environment", () => {
     confirm: "never",
     pool: undefined,
     allowPrivileged: false,
+    downloadHosts: [],
     auditFile: undefined,
     file: undefined,
     warnings: [],
@@ -94,6 +95,7 @@ Deno.test("loadSettings takes the whole token id from PROXMOX_USER", () => {
 
 Deno.test("loadSettings reads booleans in eight words and refuses all others", () => {
   assert.equal(load({ PROXMOX_ALLOW_PRIVILEGED: "on" }).allowPrivileged, true);
+  assert.deepEqual(load({ PROXMOX_DOWNLOAD_HOSTS: "a.lan,b.lan" }).downloadHosts, ["a.lan", "b.lan"]);
   for (const word of ["true", "1", "YES", "On"]) assert.equal(load({ PROXMOX_READ_ONLY: word }).readOnly, true);
   for (const word of ["False", "0", "no", "OFF"]) assert.equal(load({ PROXMOX_READ_ONLY: word }).readOnly, false);
   for (const word of ["ture", "2", "y", "enabled"]) {

@@ -1,7 +1,13 @@
 /** The settings that narrow: what is not exactly known stops the start, so that a typo never widens access. */
 import assert from "node:assert/strict";
 import { UsageError } from "../../src/errors.ts";
-import { parseAuditFile, parseConfirm, parsePool, parseProtected } from "../../src/config/restrictions.ts";
+import {
+  parseAuditFile,
+  parseConfirm,
+  parseDownloadHosts,
+  parsePool,
+  parseProtected,
+} from "../../src/config/restrictions.ts";
 
 Deno.test("PROXMOX_PROTECTED takes vmids and tags", () => {
   assert.deepEqual(parseProtected("101, 100,tag:Prod ,tag:db_1,100"), { vmids: [100, 101], tags: ["db_1", "prod"] });
@@ -47,5 +53,17 @@ Deno.test("PROXMOX_AUDIT_FILE takes a full path without a comma", () => {
   }
   for (const text of ["audit.jsonl", "./a", "~/a", "/a,/b", "/", "/var/", "/a\nb", "C:a"]) {
     assert.throws(() => parseAuditFile(text), UsageError, text);
+  }
+});
+
+Deno.test("PROXMOX_DOWNLOAD_HOSTS takes names of hosts, each with a port that is not 443", () => {
+  assert.deepEqual(parseDownloadHosts("cloud.debian.org, NAS.lan:8443 ,192.0.2.1,nas.lan:8443"), [
+    "cloud.debian.org",
+    "nas.lan:8443",
+    "192.0.2.1",
+  ]);
+  const wrong = ["https://a.lan", "a.lan/x", "*.debian.org", "*", "a b", "a@b", "a.lan:443", "a.lan:", "a.lan:99999"];
+  for (const text of [...wrong, "a.lan,", ",", "0x7f.1", "127.1", "[::1]", "a.lan:080", "ä.lan", "a..", "."]) {
+    assert.throws(() => parseDownloadHosts(text), UsageError, text);
   }
 });

@@ -105,6 +105,14 @@ function base(call: Call): Record<string, unknown> {
     digest,
     unprivileged: true,
     ostemplate: "local:vztmpl/debian-12-standard_12.12-1_amd64.tar.zst",
+    snapname: "before",
+    template: "debian-13-standard_13.1-2_amd64.tar.zst",
+    url: "https://cloud.debian.org/x.iso",
+    content: "iso",
+    filename: "x.iso",
+    storage: "nas",
+    remove: false,
+    protected: true,
   };
   for (const name of gate.entryOf(call).required ?? []) given[name] = needed[name];
   return given;

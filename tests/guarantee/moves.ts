@@ -90,6 +90,8 @@ const templates = [
 const isos = ["local:iso/debian-13.1.0-amd64-netinst.iso", "nas:iso/virtio-win-0.1.271.iso", "none"];
 const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample agent@example";
 
+const snapshots = ["before", "fresh1", "fresh2", "fresh3", "s1", "vzdump", "current"];
+
 const shared: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   cores: mostly(1, 2, 4),
   memory: mostly(512, 1024, "2048"),
@@ -226,7 +228,7 @@ const hostileCalls = [
   "DELETE /nodes/{node}/qemu/{vmid}",
   "POST /nodes/{node}/qemu/{vmid}/snapshot/{snapname}/rollback",
   "PUT /nodes/{node}/qemu/{vmid}/unlink",
-  "POST /nodes/{node}/vzdump",
+  "POST /cluster/backup",
   "POST /nodes/{node}/execute",
   "PUT /nodes/{node}/disks/wipedisk",
   "get /version",
@@ -263,6 +265,11 @@ const attacks: readonly Readonly<Record<string, unknown>>[] = [
   { archive: "nas:backup/vzdump-qemu-102-2026_07_25-12_00_00.vma.zst", force: 1, vmid: 105 },
   { ostemplate: "nas:backup/vzdump-lxc-202-2026_11_21-12_00_00.tar.zst", restore: 1, force: 1, vmid: 203 },
   { force: 1, forceStop: 1 },
+  { remove: 1 },
+  { remove: 0, protected: 1, "prune-backups": "keep-last=1" },
+  { protected: 0 },
+  { all: 1 },
+  { snapname: "vzdump" },
 ];
 
 const anyCall = fc.oneof(
@@ -290,12 +297,20 @@ const raw = anyCall.chain((call) => {
       node: mostly(node, node, node, ...nodes),
       vmid: fresh ? mostly(...young) : mostly(vmid),
       newid: mostly(...young),
-      storage: rarely(3, mostly(...disks)),
+      storage: rarely(3, mostly(...disks, "nas")),
       ostemplate: mostly(...templates),
       unprivileged: mostly(true),
       rootfs: rarely(2, mostly("ceph:2", "local-lvm:2")),
       target: rarely(8, mostly(...nodes)),
       full: rarely(2, mostly(true, false)),
+      template: mostly("fedora-42-default_20250428_amd64.tar.zst"),
+      url: mostly("https://cloud.debian.org/a.iso", "https://192.0.2.1/c.iso"),
+      content: mostly("iso", "iso", "import"),
+      filename: mostly("debian-13.1.0-amd64-netinst.iso", "new1.iso", "new4.iso"),
+      snapname: mostly(...snapshots),
+      vmstate: rarely(6, mostly(true)),
+      remove: mostly(false),
+      protected: mostly(true),
       upid: fc.constant("UPID:pve2:00000603:151D4606:6B02D940:qmstart:105:agent@pve!mcp:"),
     })
   );
@@ -346,6 +361,38 @@ const arguments_: Readonly<Record<string, readonly [number, fc.Arbitrary<unknown
   clone_container: [6, args({ ...copy, source_vmid: mostly(290, 203, 205), hostname: rarely(2, mostly("copy")) })],
   set_vm_config: [16, args({ vmid: mostly(...vms), config: settings(vmSettings, 3) })],
   set_container_config: [12, args({ vmid: mostly(...containers), config: settings(containerSettings, 3) })],
+  create_vm_snapshot: [
+    5,
+    args({ vmid: mostly(...vms), snapname: mostly(...snapshots), memory: rarely(3, mostly(true)) }),
+  ],
+  create_container_snapshot: [5, args({ vmid: mostly(...containers), snapname: mostly(...snapshots) })],
+  create_backup: [
+    6,
+    args({
+      vmid: mostly(...vms, ...containers),
+      storage: rarely(2, mostly("nas", "local", "ceph")),
+      mode: rarely(2, mostly("stop", "suspend")),
+      notes: rarely(4, mostly("before the upgrade", "a\nb {{guestname}}")),
+    }),
+  ],
+  list_available_templates: [1, args({ name: rarely(2, mostly("debian")) })],
+  download_template: [
+    3,
+    args({
+      template: mostly("debian-12-standard", "fedora", "archlinux-base", "debian-1"),
+      storage: rarely(2, mostly("nas", "local", "ceph")),
+      node: rarely(2, mostly(...nodes)),
+    }),
+  ],
+  download_url: [
+    3,
+    args({
+      url: mostly("https://cloud.debian.org/a.qcow2", "https://cloud.debian.org/b.iso", "https://192.0.2.1/c.iso"),
+      filename: rarely(2, mostly("debian-13.1.0-amd64-netinst.iso", "new1.iso", "new2.iso", "new3.qcow2")),
+      storage: rarely(2, mostly("nas", "local")),
+      node: rarely(2, mostly(...nodes)),
+    }),
+  ],
   anything: [16, raw],
   undeclared: [2, raw],
 };

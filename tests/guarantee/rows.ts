@@ -41,6 +41,17 @@ const admittedParams: Readonly<Record<string, Readonly<Record<string, unknown>>>
     unprivileged: true,
   },
   "POST /nodes/{node}/qemu/{vmid}/clone": { ...vm, newid: 400 },
+  "POST /nodes/{node}/qemu/{vmid}/snapshot": { ...vm, snapname: "before" },
+  "POST /nodes/{node}/lxc/{vmid}/snapshot": { ...container, snapname: "before" },
+  "POST /nodes/{node}/aplinfo": { node: "pve2", storage: "nas", template: "debian-13-standard_13.1-2_amd64.tar.zst" },
+  "POST /nodes/{node}/storage/{storage}/download-url": {
+    node: "pve2",
+    storage: "nas",
+    url: "https://cloud.debian.org/x.iso",
+    content: "iso",
+    filename: "x.iso",
+  },
+  "POST /nodes/{node}/vzdump": { ...vm, storage: "nas", remove: false, protected: true },
   "POST /nodes/{node}/lxc/{vmid}/clone": { ...container, newid: 400 },
 };
 
@@ -118,6 +129,9 @@ const VM_CONFIG = "PUT /nodes/{node}/qemu/{vmid}/config";
 const CT_CONFIG = "PUT /nodes/{node}/lxc/{vmid}/config";
 const CREATE_VM = "POST /nodes/{node}/qemu";
 const CREATE_CT = "POST /nodes/{node}/lxc";
+const APLINFO = "POST /nodes/{node}/aplinfo";
+const DOWNLOAD = "POST /nodes/{node}/storage/{storage}/download-url";
+const VZDUMP = "POST /nodes/{node}/vzdump";
 const CLONE = "POST /nodes/{node}/qemu/{vmid}/clone";
 
 /** By call and parameter. */
@@ -146,6 +160,61 @@ export const restricted: Readonly<Record<string, Restricted>> = {
     refused: ["-----BEGIN OPENSSH PRIVATE KEY-----\nb3Blb\n-----END OPENSSH PRIVATE KEY-----", "ssh-rsa", "", ["a"]],
     admitted: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample agent@example",
   },
+  [`${APLINFO} storage`]: {
+    why: "where the template goes; that no file is there yet, and that there is space, is for the state check",
+    refused: ["", "a", "../x", "/dev/sdb", "nas:vztmpl", ["nas"]],
+    admitted: "nas",
+  },
+  [`${APLINFO} template`]: {
+    why: "a name of PVE's index, which becomes a file of its own",
+    refused: ["", "../x.tar.gz", "a/b.tar.gz", "http://x/y.tar.gz", "x.iso", "x.tar.gz\n", ["x.tar.gz"]],
+    admitted: "debian-13-standard_13.1-2_amd64.tar.zst",
+  },
+  [`${DOWNLOAD} url`]: {
+    why: "an https address; that its host is one that a person has named is for the policy",
+    refused: [
+      "",
+      "http://cloud.debian.org/x.iso",
+      "file:///etc/passwd",
+      "ftp://x/y",
+      "https://user@cloud.debian.org/x.iso",
+      "https://a:b@cloud.debian.org/x.iso",
+      "https://cloud.debian.org\\@192.0.2.1/x.iso",
+      "https://cloud.debian.org/../x.iso",
+      "https://cloud.debian.org/x.iso#a",
+      "https://CLOUD.debian.org/x.iso",
+      "https://0x7f.1/x",
+      "https://127.1/x",
+      "https://cloud.debian.org:443/x.iso",
+      "https://cloud.debian.org/a b",
+      "https://cloud.debian.org/a\nb",
+      "https://[::1]/x",
+      "https://ａ.lan/x",
+      "--help",
+      ["https://cloud.debian.org/x.iso"],
+    ],
+    admitted: "https://nas.lan:8443/images/x.qcow2?a=b",
+  },
+  [`${DOWNLOAD} filename`]: {
+    why: "a file of its own; that it is not there yet is for the state check",
+    refused: ["", "../x.iso", "a/b.iso", "x.sh", ".iso", "x.iso\n", "x+y.iso", "x y.iso", "-x.iso", ["x.iso"]],
+    admitted: "debian_13.1-2.qcow2",
+  },
+  [`${DOWNLOAD} checksum`]: {
+    why: "PVE keeps nothing that does not have it",
+    refused: ["", "abc", "g".repeat(64), "A".repeat(64), "a".repeat(32), "a".repeat(65)],
+    admitted: "a".repeat(64),
+  },
+  [`${VZDUMP} remove`]: {
+    why: "only 0: it must be sent, as PVE's default prunes older backups",
+    refused: [1, true, "1", "yes", "", "0,1", ["0"]],
+    admitted: false,
+  },
+  [`${VZDUMP} mode`]: {
+    why: "how the guest is held still; stop and suspend interrupt it, as the tool says",
+    refused: ["", "kill", "stop,1", 1, ["stop"]],
+    admitted: "stop",
+  },
   [`${CLONE} target`]: {
     why: "where the copy goes; PVE refuses it for local storages",
     refused: ["../pve1", "pve1/qemu", "", "pve1%2f", ["pve1"]],
@@ -163,10 +232,18 @@ export const restricted: Readonly<Record<string, Restricted>> = {
   },
 };
 
+/** The check that each call of the list has that is made as it is; those that only switch look for what is pending. */
+export const checkOf: Readonly<Record<string, string>> = {
+  "POST /nodes/{node}/qemu/{vmid}/snapshot": "snapshot",
+  "POST /nodes/{node}/lxc/{vmid}/snapshot": "snapshot",
+};
+
 /** Calls of the list that a tool makes as they are; what they could destroy is for the state check that they name. */
 export const madeAsTheyAre: Readonly<Record<string, string>> = {
   "POST /nodes/{node}/qemu/{vmid}/status/stop": "stop_vm cuts the power, as its description says",
   "POST /nodes/{node}/lxc/{vmid}/status/stop": "stop_container cuts the power, as its description says",
   "POST /nodes/{node}/qemu/{vmid}/status/reboot": "reboot_vm",
   "POST /nodes/{node}/lxc/{vmid}/status/reboot": "reboot_container",
+  "POST /nodes/{node}/qemu/{vmid}/snapshot": "create_vm_snapshot takes space as the guest writes; memory has to fit",
+  "POST /nodes/{node}/lxc/{vmid}/snapshot": "create_container_snapshot takes space as the guest writes",
 };

@@ -46,12 +46,19 @@ Deno.test("every write has a state check, and is never sent without what makes i
     assert.notEqual(check, undefined, call);
     for (const name of required) assert.ok(Object.hasOwn(params, name));
     if (call.startsWith("PUT ")) assert.ok(required.includes("digest"), call);
+    if (call.endsWith("/vzdump")) assert.deepEqual(required, ["vmid", "storage", "remove", "protected"]);
     if (call.endsWith("/clone")) assert.ok(required.includes("newid"), call);
     if (/\/(?:qemu|lxc)$/.test(call)) assert.ok(required.includes("vmid"), call);
     const wanted = /\/config$/.test(call)
       ? call.includes("/lxc/") ? "container-config" : "vm-config"
       : /\/status\//.test(call)
       ? "pending"
+      : call.endsWith("/snapshot")
+      ? "snapshot"
+      : call.endsWith("/vzdump")
+      ? "backup"
+      : /\/(?:aplinfo|download-url)$/.test(call)
+      ? "new-file"
       : "free-vmid";
     assert.equal(check, wanted, call);
   }

@@ -383,3 +383,117 @@ Deno.test("the pending deletion of a detached volume stops power calls and confi
     }
   }
 });
+
+Deno.test("a snapshot waits for nobody's deletion, and asks for space where memory is kept", async () => {
+  for (const kind of ["qemu", "lxc"] as const) {
+    const call = `POST /nodes/{node}/${kind}/{vmid}/snapshot` as const;
+    const path = `/nodes/pve1/${kind}/100/pending`;
+    const { added, asked } = await check("snapshot", call, { ...guest, snapname: "x" }, { [path]: [] });
+    assert.deepEqual([added, asked], [{}, [path]]);
+    const row = { key: kind === "qemu" ? "scsi0" : "mp0", value: "local-lvm:x", delete: 1 };
+    await refuses("snapshot", call, { ...guest, snapname: "x" }, { [path]: [row] }, /pending change that would remove/);
+  }
+  const call = "POST /nodes/{node}/qemu/{vmid}/snapshot";
+  const answers = {
+    "/nodes/pve1/qemu/100/pending": [],
+    "/nodes/pve1/qemu/100/config": { digest, scsi0: "local:1" },
+    "/nodes/pve1/storage": [{ storage: "local", type: "dir", content: "images", avail: 1 }],
+  };
+  await refuses("snapshot", call, { ...guest, snapname: "x", vmstate: true }, answers, /do not fit on storage local/);
+});
+
+const VZDUMP = "POST /nodes/{node}/vzdump";
+
+Deno.test("a backup needs the guest, nothing pending, a storage for backups, and no snapshot that PVE would remove", async () => {
+  for (const kind of ["qemu", "lxc"] as const) {
+    const pendingPath = `/nodes/pve1/${kind}/100/pending`;
+    const snapshots = "/nodes/pve1/lxc/100/snapshot";
+    const answers = {
+      [VMS]: [{ id: "qemu/99", type: "qemu", vmid: 99, node: "pve1" }, {
+        id: `${kind}/100`,
+        type: kind,
+        vmid: 100,
+        node: "pve1",
+      }],
+      [pendingPath]: [],
+      [snapshots]: [{ name: "xvzdump" }, { name: "current" }],
+      "/nodes/pve1/storage": [
+        { storage: "nas", type: "nfs", content: "images,backup" },
+        { storage: "b", type: "nfs", content: "backup" },
+        { storage: "isos", type: "nfs", content: "iso,backups" },
+        { storage: "mute", type: "nfs" },
+      ],
+    };
+    const given = { ...guest, storage: "nas", remove: false, protected: true };
+    const { added, asked } = await check("backup", VZDUMP, given, answers);
+    assert.deepEqual(added, {});
+    const container = kind === "lxc" ? [snapshots] : [];
+    assert.deepEqual(asked, [VMS, pendingPath, ...container, "/nodes/pve1/storage"]);
+    for (const storage of ["isos", "mute", "missing", undefined]) {
+      await refuses("backup", VZDUMP, { ...given, storage }, answers, /it takes no backups on pve1.*: b, nas$/);
+    }
+    const blind = { ...answers, "/nodes/pve1/storage": [] };
+    await refuses("backup", VZDUMP, given, blind, /The token sees no storage for backups.*Datastore.AllocateSpace/);
+    const row = { key: kind === "qemu" ? "scsi0" : "mp0", value: "local-lvm:x", delete: 1 };
+    await refuses("backup", VZDUMP, given, { ...answers, [pendingPath]: [row] }, /pending change that would remove/);
+    const left = { ...answers, [snapshots]: [{ name: "vzdump" }] };
+    if (kind === "lxc") {
+      await refuses("backup", VZDUMP, given, left, /snapshot named vzdump, and a backup would remove/);
+    } else await check("backup", VZDUMP, given, left);
+    for (const other of [{ vmid: 101 }, { node: "pve2" }]) {
+      await refuses("backup", VZDUMP, { ...given, ...other }, answers, /no guest 10. is visible to this token on pve/);
+    }
+    const odd = { ...answers, [VMS]: [{ id: "storage/x", type: "storage", vmid: 100, node: "pve1" }] };
+    await refuses("backup", VZDUMP, given, odd, /no guest 100 is visible/);
+  }
+});
+
+Deno.test("a download needs a storage for it with space, and a name that is free", async () => {
+  const APLINFO = "POST /nodes/{node}/aplinfo";
+  const DOWNLOAD = "POST /nodes/{node}/storage/{storage}/download-url";
+  const GIB = 1024 ** 3;
+  const row = (over: Record<string, unknown>) => ({
+    storage: "nas",
+    type: "nfs",
+    content: "iso,vztmpl",
+    avail: 2 * GIB,
+    ...over,
+  });
+  const list = (type: string) => `/nodes/pve1/storage/nas/content?content=${type}`;
+  const cases = [
+    [APLINFO, { template: "a.tar.gz" }, "vztmpl", "a.tar.gz"],
+    [DOWNLOAD, { content: "iso", filename: "a.iso" }, "iso", "a.iso"],
+  ] as const;
+  for (const [call, file, type, name] of cases) {
+    const given = { node: "pve1", storage: "nas", ...file };
+    const free = {
+      "/nodes/pve1/storage": [row({ storage: "b" }), row({})],
+      [list(type)]: [{ volid: `nas:${type}/x${name}` }, { volid: `b:${type}/${name}` }],
+    };
+    const { added, asked } = await check("new-file", call, given, free);
+    assert.deepEqual([added, asked], [{}, ["/nodes/pve1/storage", list(type)]]);
+    const taken = { ...free, [list(type)]: [{ volid: `nas:${type}/${name}` }] };
+    await refuses("new-file", call, given, taken, /is there already, and nothing here replaces a file/);
+    const full = { ...free, "/nodes/pve1/storage": [row({ avail: 2 * GIB - 1 })] };
+    await refuses("new-file", call, given, full, /storage nas of pve1 has 2.0 GiB free/);
+    await check("new-file", call, given, { ...free, "/nodes/pve1/storage": [row({ avail: undefined })] });
+    for (const content of ["images", undefined, `x${type}`, ""]) {
+      const other = {
+        ...free,
+        "/nodes/pve1/storage": [row({ content }), row({ storage: "z" }), row({ storage: "b" })],
+      };
+      await refuses("new-file", call, given, other, new RegExp(`does not hold ${type}.*on pve1: b, z`));
+      await refuses(
+        "new-file",
+        call,
+        given,
+        { ...free, "/nodes/pve1/storage": [row({ content })] },
+        /No storage of pve1/,
+      );
+    }
+    await refuses("new-file", call, { ...given, storage: "c" }, free, /storage="c": it does not hold/);
+    for (const missing of [{ node: 1 }, { storage: undefined }, { content: 1 }]) {
+      await refuses("new-file", call, { ...given, ...missing }, free, /node, storage or content is missing/);
+    }
+  }
+});

@@ -144,7 +144,31 @@ Deno.test("a full clone takes what its source has", async () => {
       "/nodes/pve2/storage",
     ]);
     assert.deepEqual(await check(call, given, {}, config), [`/nodes/pve1/${kind}/100/config`, "/nodes/pve1/storage"]);
-    await assert.rejects(check(call, { newid: 300 }, {}), /vmid of the guest to copy is missing/);
+    await assert.rejects(check(call, { newid: 300 }, {}), /vmid of the guest is missing/);
     await assert.rejects(check(call, { ...given, node: 5 }, {}), /the node is missing/);
+  }
+});
+
+const SNAPSHOT = "POST /nodes/{node}/qemu/{vmid}/snapshot";
+const MIB = 1024 ** 2;
+
+Deno.test("a snapshot with memory needs twice the memory and 500 MiB on each storage of the VM's disks", async () => {
+  const given = { vmid: 100, snapname: "x", vmstate: true };
+  const disks = { scsi0: "a:vm-100-disk-0,size=8G", ide2: "c:iso/x.iso,media=cdrom", net0: "virtio,bridge=d:1" };
+  for (const vmstate of [true, 1, "1"]) {
+    await needs((2 * 2048 + 500) * MIB, SNAPSHOT, { ...given, vmstate }, { ...disks, memory: "2048" });
+  }
+  await needs((2 * 512 + 500) * MIB, SNAPSHOT, given, disks);
+  await needs((2 * 4096 + 500) * MIB, SNAPSHOT, given, { ...disks, memory: "current=4096" });
+  await needs((2 * 512 + 500) * MIB, SNAPSHOT, given, { virtio1: "a:vm-100-disk-0", scsi0: "z:vm-100-disk-1" });
+  // Where the configuration names the storage, the disks' own do not count.
+  await needs((2 * 512 + 500) * MIB, SNAPSHOT, given, { scsi0: "b:vm-100-disk-0", vmstatestorage: "a" });
+  await check(SNAPSHOT, given, { a: 0 }, { ide2: "a:iso/x.iso,media=cdrom", scsi0: "none,media=cdrom" });
+});
+
+Deno.test("a snapshot without memory takes no space of its own, and nothing is asked", async () => {
+  for (const vmstate of [undefined, false, 0, "0"]) {
+    const asked = await check(SNAPSHOT, { vmid: 100, snapname: "x", vmstate }, { a: 0 }, { scsi0: "a:x,size=8G" });
+    assert.deepEqual(asked, []);
   }
 });

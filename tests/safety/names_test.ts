@@ -78,7 +78,7 @@ Deno.test("a call outside the catalogue stops the start, whatever the tier", () 
   for (
     const call of [
       "DELETE /nodes/{node}/qemu/{vmid}",
-      "POST /nodes/{node}/vzdump",
+      "POST /cluster/backup",
       "GET /access/users",
       "constructor",
       "__proto__",

@@ -7,8 +7,10 @@ import type { GuestFacts, PolicySettings } from "../../src/safety/policy.ts";
 import { tools } from "../../src/tools/mod.ts";
 
 const writing = tools.filter(({ tier }) => tier !== "read");
-const changing = writing.filter(({ name }) => !/^(?:create|clone)_/.test(name));
-const creating = writing.filter(({ name }) => /^(?:create|clone)_/.test(name));
+/** Tools that make a guest; a snapshot or a backup is of one that is there. */
+const MAKING = /^(?:create_(?:vm|container)|clone_(?:vm|container))$/;
+const changing = writing.filter(({ name }) => !MAKING.test(name));
+const creating = writing.filter(({ name }) => MAKING.test(name));
 
 const vmid = fc.integer({ min: 100, max: 130 });
 const tag = fc.constantFrom("prod", "db", "web", "Prod", "test");
@@ -75,6 +77,8 @@ Deno.test("what a call writes is the same by its arguments and by its request", 
     tags: undefined,
     pool: undefined,
     privileged: false,
+    stores: false,
+    fetches: undefined,
   };
   const of = (name: string, input: Record<string, unknown>) =>
     policy.writeOf(tools.find((tool) => tool.name === name) ?? assert.fail(), input);
@@ -291,4 +295,54 @@ Deno.test("disruptive asks before a hibernated VM is started, and not before ano
   const settings = { readOnly: false, confirm: "disruptive" } as const;
   assert.equal(policy.decide(start, { vmid: 109 }, settings, { ...guest, lock: "suspended" }).verdict, "ask");
   assert.equal(policy.decide(start, { vmid: 109 }, settings, guest).verdict, "allow");
+});
+
+Deno.test("a backup that halts the guest is asked about where disruptive calls are, another one is not", () => {
+  const settings = { readOnly: false, confirm: "disruptive" } as const;
+  const guest = guestOf(100, []);
+  for (const mode of ["stop", "suspend"]) {
+    assert.equal(decide("create_backup", { vmid: 100, mode }, settings, guest).verdict, "ask");
+    assert.ok(policy.needsFacts({ name: "create_backup", tier: "provision" }, settings, { mode }));
+  }
+  for (const input of [{ vmid: 100, mode: "snapshot" }, { vmid: 100 }]) {
+    assert.equal(decide("create_backup", input, settings, guest).verdict, "allow");
+    assert.ok(!policy.needsFacts({ name: "create_backup", tier: "provision" }, settings, input));
+  }
+});
+
+const DOWNLOAD = "POST /nodes/{node}/storage/{storage}/download-url";
+
+Deno.test("a file is fetched only from a host that the settings name, whole and with its port", () => {
+  const hosts = fc.constantFrom("cloud.debian.org", "nas.lan:8443", "nas.lan", "debian.org", "192.0.2.1");
+  fc.assert(fc.property(fc.uniqueArray(hosts, { maxLength: 3 }), hosts, (downloadHosts, host) => {
+    const url = `https://${host}/x.iso`;
+    const allowed = downloadHosts.includes(host);
+    const settings = { readOnly: false, downloadHosts };
+    const write = policy.writeIn(DOWNLOAD, { node: "pve1", storage: "nas", url }) ?? assert.fail();
+    assert.equal(policy.judge(write, settings, undefined) === undefined, allowed);
+    assert.equal(decide("download_url", { url }, settings).verdict, allowed ? "allow" : "refuse");
+  }));
+  const settings = { readOnly: false, downloadHosts: ["cloud.debian.org"] };
+  for (
+    const url of [
+      "https://cloud.debian.org.evil.example/x.iso",
+      "https://evil.example/cloud.debian.org/x.iso",
+      "https://cloud.debian.org@evil.example/x.iso",
+      "https://evil.example\\@cloud.debian.org/x.iso",
+      "https://evil.example#@cloud.debian.org/x.iso",
+      "https://cloud.debian.org:8443/x.iso",
+      "http://cloud.debian.org/x.iso",
+      "cloud.debian.org",
+      "",
+    ]
+  ) assert.match(refusal("download_url", { url }, settings), /not among the hosts|only plain https/, url);
+  assert.match(refusal("download_url", { url: "https://cloud.debian.org/x.iso" }, { readOnly: false }), /not among/);
+});
+
+Deno.test("what only adds a file to a storage names no guest, and needs no host but for an address", () => {
+  const write = policy.writeIn("POST /nodes/{node}/aplinfo", { node: "pve1", storage: "nas", template: "x.tar.gz" });
+  assert.ok(write !== undefined && write.stores && write.changes === undefined);
+  const settings = { readOnly: false, pool: "agents", protected: { vmids: [100], tags: ["prod"] } };
+  assert.equal(policy.judge(write, settings, undefined), undefined);
+  assert.equal(decide("download_template", { template: "debian" }, settings).verdict, "allow");
 });

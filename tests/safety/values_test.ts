@@ -1,5 +1,6 @@
 /** What each rule lets through, letter by letter and length by length: the nearest values on both sides of every limit. */
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { Refusal } from "../../src/errors.ts";
 import type { Rule, Scalar } from "../../src/safety/rules.ts";
 import * as v from "../../src/safety/values.ts";
@@ -776,4 +777,74 @@ Deno.test("paths of the access list", () => {
 Deno.test("content types are PVE's own", () => {
   passes(v.contentType, "images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import");
   refuses(v.contentType, "", "none", "images,iso", "Images");
+});
+
+Deno.test("names of snapshots are PVE's ids, without the names that PVE uses itself", () => {
+  letters(v.snapshotName, (c) => `${c}a`, LETTERS);
+  letters(v.snapshotName, (c) => `a${c}`, `${WORD}_-`);
+  lengths(v.snapshotName, (n) => many(n), 2, 40);
+  refuses(v.snapshotName, "current", "pending", "vzdump", "VZDump", "CURRENT");
+  passes(v.snapshotName, "current1", "xpending", "vzdumps");
+});
+
+Deno.test("a backup's notes go over in one line, and read back as they were written", () => {
+  lengths(v.backupNotes, (n) => many(n), 0, 500);
+  passes(v.backupNotes, ["a\nb", "a\\nb"], ["a\\nb", "a\\\\nb"], ["\\\n", "\\\\\\n"], "{ {", "}}");
+  refuses(v.backupNotes, "{{guestname}}", "a {{ b", "a\rb", "\u0000", true, 1);
+  const back = (sent: string) => sent.replaceAll(/\\([n\\])/g, (_match, c) => c === "n" ? "\n" : c);
+  fc.assert(fc.property(fc.string({ maxLength: 200 }), (text) => {
+    try {
+      const sent = v.backupNotes(text, "x");
+      assert.ok(!sent.includes("\n"));
+      assert.equal(back(sent), text);
+    } catch (error) {
+      assert.ok(error instanceof Refusal);
+    }
+  }));
+});
+
+Deno.test("an address that is fetched is https, and every reader of it sees the same host", () => {
+  passes(
+    v.downloadUrl,
+    "https://cloud.debian.org/images/a-b_c.qcow2",
+    "https://nas.lan:8443/x?a=b&c=%20",
+    "https://a/",
+  );
+  refuses(v.downloadUrl, 1, true, "", "https://a", "http://a/x", " https://a/x", "https://a/x\n", "HTTPS://a/x");
+  refuses(
+    v.downloadUrl,
+    `https://a/${many(1991)}`,
+    "https://a:443/x",
+    "https://a/./x",
+    "https://a//..//x",
+    "https://a/'",
+  );
+  passes(v.downloadUrl, `https://a/${many(1990)}`);
+  fc.assert(fc.property(fc.webUrl({ withFragments: true, withQueryParameters: true }), (url) => {
+    const host = v.hostIn(url);
+    if (host === undefined) return;
+    const read = new URL(url);
+    assert.equal(read.host, host);
+    assert.equal(read.protocol, "https:");
+    assert.equal(read.username + read.password + read.hash, "");
+  }));
+  for (const value of [undefined, 1, null, ["https://a/x"]]) assert.equal(v.hostIn(value), undefined);
+});
+
+Deno.test("names of files are PVE's, with an ending that it knows", () => {
+  letters(v.downloadName, (c) => `${c}.iso`, WORD);
+  letters(v.downloadName, (c) => `a${c}.iso`, `${WORD}._-`);
+  lengths(v.downloadName, (n) => `${many(n - 4)}.iso`, 5, 205);
+  for (const end of "iso img tar.gz tar.xz tar.zst tar.bz2 qcow2 raw vmdk ova".split(" ")) {
+    passes(v.downloadName, `a.${end}`);
+  }
+  refuses(v.downloadName, "a.sh", "a.tar", "a.iso.sh", "aiso", ".iso", "a.ISO", "a.iso ", "a/b.iso", "a.tgz");
+  letters(v.applianceName, (c) => `${c}.tar.gz`, WORD);
+  letters(v.applianceName, (c) => `a${c}.tar.gz`, `${WORD}._+-`);
+  lengths(v.applianceName, (n) => `${many(n - 7)}.tar.gz`, 8, 208);
+  for (const end of "gz xz zst bz2".split(" ")) passes(v.applianceName, `a.tar.${end}`);
+  refuses(v.applianceName, "a.iso", "a.tar", "a.tar.gz.sh", "a.tarxgz");
+  for (const n of [64, 96, 128]) passes(v.checksum, many(n), many(n, "0"));
+  for (const n of [0, 63, 65, 95, 97, 127, 129]) refuses(v.checksum, many(n));
+  letters(v.checksum, (c) => many(63) + c, "0123456789abcdef");
 });

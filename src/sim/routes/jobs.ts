@@ -1,6 +1,7 @@
 /** Backups: taken by request or by schedule, with the pruning that comes by default. */
 import type { Identity } from "../access.ts";
 import { addVolume, nextUuid, stamp } from "../build.ts";
+import { applyPending } from "../config.ts";
 import { archiveOf } from "../disks.ts";
 import type { Engine, Log, Plan } from "../engine.ts";
 import { die } from "../failure.ts";
@@ -10,6 +11,7 @@ import { nameOf } from "../rows.ts";
 import { nextRun } from "../schedule.ts";
 import { type Guest, type Job, type State, storageOn, text, type Value, volumeId } from "../state.ts";
 import { given, type Route, start } from "./context.ts";
+import { dropSnapshot } from "./snapshots.ts";
 
 interface Order {
   readonly node: string;
@@ -18,6 +20,8 @@ interface Order {
   readonly remove: boolean;
   readonly keep: Keep | undefined;
   readonly protected: boolean;
+  /** How many protected backups of a guest there may be; undefined: any number. */
+  readonly mostProtected: number | undefined;
   readonly notes: string | undefined;
   readonly mode: string;
   readonly compress: string;
@@ -31,8 +35,12 @@ function backupOne(state: State, order: Order, guest: Guest, at: number, log: Lo
   if (lock !== undefined) die(`${guest.kind === "qemu" ? "VM" : "CT"} is locked (${lock})`);
   const keep = order.keep ?? storage.prune;
   const limit = limitOf(keep);
+  const present = [...backupGroups(storage, order.node, guest.vmid, guest.kind).values()].flat();
+  const most = order.mostProtected;
+  if (order.protected && most !== undefined && present.filter((volume) => volume.protected).length >= most) {
+    die(`The number of protected backups per guest is limited to ${most} on storage '${storage.id}'`);
+  }
   if (!order.remove && limit !== undefined && !order.protected) {
-    const present = [...backupGroups(storage, order.node, guest.vmid, guest.kind).values()].flat();
     if (present.filter((volume) => !volume.protected).length >= limit) {
       die(
         `There is a max backup limit of ${limit} enforced by the target storage or the vzdump parameters. ` +
@@ -56,6 +64,13 @@ function backupOne(state: State, order: Order, guest: Guest, at: number, log: Lo
   log(`INFO: backup mode: ${guest.run === undefined ? "stop" : order.mode}`);
   log(`INFO: ${guest.kind === "qemu" ? "VM" : "CT"} Name: ${nameOf(guest)}`);
   log(`INFO: creating vzdump archive '${storage.path}/dump/${name().slice(7)}'`);
+  // Mode stop ends and starts the guest, and a stopped VM gets a process for its backup: both apply what is pending.
+  if (guest.run === undefined ? guest.kind === "qemu" : order.mode === "stop") applyPending(state, guest, true);
+  const snapshots = guest.kind === "lxc" && guest.run !== undefined && order.mode === "snapshot";
+  if (snapshots && guest.snapshots.has("vzdump")) {
+    log("INFO: found old vzdump snapshot (force removal)");
+    dropSnapshot(state, guest, "vzdump");
+  }
   const backup = archiveOf(state, guest);
   let size = 1024 * 1024;
   for (const volume of backup.volumes.values()) size += Math.round(volume.size * 0.12);
@@ -69,7 +84,10 @@ function backupOne(state: State, order: Order, guest: Guest, at: number, log: Lo
     protected: order.protected,
     backup,
     ...(order.notes === undefined ? {} : {
-      notes: order.notes.replaceAll("{{guestname}}", nameOf(guest)).replaceAll("{{vmid}}", String(guest.vmid))
+      notes: order.notes.replaceAll(/\\([n\\])/g, (_match, escaped) => escaped === "n" ? "\n" : "\\").replaceAll(
+        "{{guestname}}",
+        nameOf(guest),
+      ).replaceAll("{{vmid}}", String(guest.vmid))
         .replaceAll("{{node}}", order.node),
     }),
   });
@@ -115,7 +133,15 @@ function plan(engine: Engine, order: Order): Plan {
   };
 }
 
-function orderOf(state: State, node: string, options: ReadonlyMap<string, unknown>): Order {
+/** PVE's own limit for those who may not allocate on the storage. */
+const MOST_PROTECTED = 5;
+
+function orderOf(
+  state: State,
+  node: string,
+  options: ReadonlyMap<string, unknown>,
+  mayAllocate: (storage: string) => boolean = () => true,
+): Order {
   const word = (name: string) => {
     const value = options.get(name);
     return value === undefined ? undefined : String(value);
@@ -133,15 +159,17 @@ function orderOf(state: State, node: string, options: ReadonlyMap<string, unknow
     ? all.filter((vmid) => pool.guests.has(vmid))
     : splitList(word("vmid") ?? "").map(Number);
   const keep = word("prune-backups");
+  const storage = word("storage") ?? "local";
   const words = [...options].filter(([name]) => !["node", "vmid", "schedule", "id", "enabled"].includes(name))
     .map(([name, value]) => `--${name} ${typeof value === "boolean" ? Number(value) : value}`);
   return {
     node,
     vmids,
-    storage: word("storage") ?? "local",
+    storage,
     remove: !off("remove"),
     keep: keep === undefined ? undefined : parseKeep(keep),
     protected: on("protected"),
+    mostProtected: mayAllocate(storage) ? undefined : MOST_PROTECTED,
     notes: word("notes-template"),
     mode: word("mode") ?? "snapshot",
     compress: word("compress") ?? "0",
@@ -150,7 +178,13 @@ function orderOf(state: State, node: string, options: ReadonlyMap<string, unknow
 }
 
 export const vzdump: Route<"POST /nodes/{node}/vzdump"> = (context, params) => {
-  const order = orderOf(context.state, params.node, given(params));
+  const { state, rights } = context;
+  const order = orderOf(
+    state,
+    params.node,
+    given(params),
+    (id) => rights.can(`/storage/${id}`, ["Datastore.Allocate"]),
+  );
   if (order.vmids.length === 0) die("no VMs/CTs selected for backup job");
   for (const vmid of order.vmids) context.rights.check(`/vms/${vmid}`, ["VM.Backup"]);
   storageOn(context.state, params.node, order.storage);

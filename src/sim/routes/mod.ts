@@ -9,6 +9,7 @@ import * as create from "./create.ts";
 import * as destroy from "./destroy.ts";
 import * as guests from "./guests.ts";
 import * as inside from "./inside.ts";
+import * as images from "./images.ts";
 import * as jobs from "./jobs.ts";
 import * as metrics from "./metrics.ts";
 import * as network from "./network.ts";
@@ -93,6 +94,9 @@ const routes: { readonly [C in SimulatorCall]: Route<C> } = {
   "DELETE /nodes/{node}/lxc/{vmid}/snapshot/{snapname}": snapshots.lxcDelete,
   "POST /nodes/{node}/lxc/{vmid}/snapshot/{snapname}/rollback": snapshots.lxcRollback,
   "POST /nodes/{node}/vzdump": jobs.vzdump,
+  "GET /nodes/{node}/aplinfo": images.appliances,
+  "POST /nodes/{node}/aplinfo": images.download,
+  "POST /nodes/{node}/storage/{storage}/download-url": images.downloadUrl,
   "GET /cluster/backup": jobs.list,
   "GET /cluster/backup-info/not-backed-up": jobs.notBackedUp,
   "POST /cluster/backup": jobs.create,

@@ -128,6 +128,16 @@ function existing(guest: Guest, name: string): Snapshot {
   return snapshot;
 }
 
+/** Takes a snapshot away, with the bytes that it kept. */
+export function dropSnapshot(state: State, guest: Guest, name: string): void {
+  const snapshot = existing(guest, name);
+  for (const volume of volumes(state, guest)) volume.snapshots.delete(name);
+  if (snapshot.vmstate !== undefined) free(state, guest.node, snapshot.vmstate);
+  guest.snapshots.delete(name);
+  for (const other of guest.snapshots.values()) if (other.parent === name) other.parent = snapshot.parent;
+  if (guest.parent === name) guest.parent = snapshot.parent;
+}
+
 function remove(context: Context, kind: Kind, { node, vmid, snapname }: Where): string {
   const { state } = context;
   const name = String(snapname);
@@ -140,11 +150,7 @@ function remove(context: Context, kind: Kind, { node, vmid, snapname }: Where): 
       const guest = guestOn(state, node, kind, vmid);
       const snapshot = existing(guest, name);
       checkLock(guest);
-      for (const volume of volumes(state, guest)) volume.snapshots.delete(name);
-      if (snapshot.vmstate !== undefined) free(state, node, snapshot.vmstate);
-      guest.snapshots.delete(name);
-      for (const other of guest.snapshots.values()) if (other.parent === name) other.parent = snapshot.parent;
-      if (guest.parent === name) guest.parent = snapshot.parent;
+      dropSnapshot(state, guest, snapshot.name);
     },
   });
 }

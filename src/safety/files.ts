@@ -1,0 +1,51 @@
+/** What has to be true of a storage before a file is downloaded to it. */
+import { Refusal } from "../errors.ts";
+import type { PveClient, SendOptions } from "../pve/client.ts";
+
+/** The requests that tell it. */
+export type FileCall = "GET /nodes/{node}/storage" | "GET /nodes/{node}/storage/{storage}/content";
+
+const GIB = 1024 ** 3;
+/** How large a file is, nobody knows before it is there: a storage with less than this gets none. */
+const LEAST_FREE = 2 * GIB;
+
+/**
+ * Refuses a download where a file of that name is already, where the storage does not hold such files, or is nearly full.
+ * @throws {Refusal}
+ */
+export async function refuseExisting(
+  given: Readonly<Record<string, unknown>>,
+  pve: PveClient<FileCall>,
+  options: SendOptions,
+): Promise<void> {
+  const { node, storage, content = "vztmpl", filename = given.template } = given;
+  if (typeof node !== "string" || typeof storage !== "string" || typeof content !== "string") {
+    throw new Refusal("Refused: node, storage or content is missing");
+  }
+  const rows = await pve.call("GET /nodes/{node}/storage", { node }, options);
+  const row = rows.find((one) => one.storage === storage);
+  if (!(row?.content ?? "").split(",").includes(content)) {
+    const fitting = rows.filter((one) => (one.content ?? "").split(",").includes(content)).map((one) => one.storage);
+    throw new Refusal(
+      `Refused storage=${JSON.stringify(storage)}: it does not hold ${content} on ${node}, or the token may not see it`,
+      fitting.length > 0
+        ? `Storages for ${content} on ${node}: ${fitting.sort().join(", ")}`
+        : `No storage of ${node} holds ${content}: a person can allow it (Datacenter, Storage, Edit, Content)`,
+    );
+  }
+  if (row?.avail !== undefined && row.avail < LEAST_FREE) {
+    throw new Refusal(
+      `Refused: storage ${storage} of ${node} has ${
+        (row.avail / GIB).toFixed(1)
+      } GiB free, and a download may take more`,
+      "Name another storage; list_storage shows what each has free",
+    );
+  }
+  const volid = `${storage}:${content}/${String(filename)}`;
+  const volumes = await pve.call("GET /nodes/{node}/storage/{storage}/content", { node, storage, content }, options);
+  if (!volumes.some((volume) => volume.volid === volid)) return;
+  throw new Refusal(
+    `Refused: ${volid} is there already, and nothing here replaces a file`,
+    "Use it, or give another filename",
+  );
+}

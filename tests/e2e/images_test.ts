@@ -1,0 +1,116 @@
+/** From nothing to a container: templates found and fetched; files fetched from hosts that a person has named, and no others. */
+import assert from "node:assert/strict";
+import { serverTest } from "../helpers/server.ts";
+
+const images = { env: { PROXMOX_TOOLSETS: "default,images", PROXMOX_DOWNLOAD_HOSTS: "cloud.debian.org" } };
+
+serverTest("an empty cluster: template found, fetched, container created and started", images, async (server) => {
+  const { ok, simulator } = server;
+  for (const storage of simulator.state.storages.values()) {
+    for (const volumes of storage.volumes.values()) {
+      for (const volume of [...volumes.values()]) if (volume.content === "vztmpl") volumes.delete(volume.name);
+    }
+  }
+  const { templates } = await ok("list_available_templates", { name: "debian-13" });
+  assert.deepEqual(templates, [
+    { template: "debian-13-standard_13.1-2_amd64.tar.zst", os: "debian-13", headline: "debian-13 (standard)" },
+  ]);
+  const fetched = await ok("download_template", { template: "debian-13-standard" });
+  assert.equal(fetched.state, "ok");
+  assert.equal(fetched.volid, "nas:vztmpl/debian-13-standard_13.1-2_amd64.tar.zst");
+  const made = await ok("create_container", {
+    ostemplate: fetched.volid,
+    storage: "local-lvm",
+    hostname: "fresh",
+    start: true,
+  });
+  assert.equal(made.state, "ok");
+  const { status } = await ok("container_status", { vmid: made.vmid });
+  assert.equal(status, "running");
+  const again = await ok("download_template", { template: "debian-13-standard" });
+  assert.equal(again.state, "unchanged");
+  assert.equal(again.volid, fetched.volid);
+});
+
+serverTest(
+  "a template that is not, or not the only one that is meant, is answered with those there are",
+  images,
+  async (server) => {
+    const { ok, error, simulator } = server;
+    assert.match(await error("download_template", { template: "debian" }), /More than one.*debian-12-standard_12/s);
+    assert.match(
+      await error("download_template", { template: "standard" }),
+      /No template.*There are debian-12-standard/s,
+    );
+    assert.match(await error("download_template", { template: "gentoo" }), /No template.*list_available_templates/s);
+    assert.match(
+      await error("download_template", { template: "archlinux-base", storage: "ceph" }),
+      /holds images, rootdir, not/,
+    );
+    const all = await ok("list_available_templates", { section: "all", limit: 2 });
+    assert.match(String(all.notes), /5 more: narrow with name/);
+    simulator.state.appliances.length = 0;
+    assert.match(String((await ok("list_available_templates")).notes), /pveam update/);
+    assert.match(await error("download_template", { template: "debian-13-standard" }), /no index yet.*pveam update/);
+  },
+);
+
+serverTest(
+  "a file is fetched from a host that is named, with its checksum, and replaces nothing",
+  images,
+  async (server) => {
+    const { ok, error, simulator, requests } = server;
+    const url = "https://cloud.debian.org/images/cloud/trixie/debian-13-genericcloud-amd64.qcow2";
+    const first = await ok("download_url", { url, checksum: "AB".repeat(64) });
+    assert.equal(first.volid, "nas:import/debian-13-genericcloud-amd64.qcow2");
+    assert.equal(first.notes, undefined);
+    const sent = requests.find(({ method }) => method === "POST")?.params;
+    assert.equal(sent?.checksum, "ab".repeat(64));
+    assert.equal(sent["checksum-algorithm"], "sha512");
+    const file = simulator.state.storages.get("nas")?.volumes.get("")?.get("import/debian-13-genericcloud-amd64.qcow2");
+    const again = await ok("download_url", { url });
+    assert.equal(again.state, "unchanged");
+    assert.equal(simulator.state.storages.get("nas")?.volumes.get("")?.get(file?.name ?? ""), file);
+    const iso = await ok("download_url", { url: "https://cloud.debian.org/a.iso", storage: "local", node: "pve3" });
+    assert.equal(iso.volid, "local:iso/a.iso");
+    assert.equal(iso.node, "pve3");
+    assert.match(String(iso.notes), /Without a checksum/);
+    assert.match(await error("download_url", { url: "https://cloud.debian.org/a" }), /does not end as/);
+    assert.match(
+      await error("download_url", { url: "https://cloud.debian.org/a.iso", checksum: "abc" }),
+      /3 characters/,
+    );
+  },
+);
+
+serverTest("no other host is reached, and without the setting none", images, async ({ error, requests }) => {
+  for (
+    const url of [
+      "https://192.0.2.1/x.iso",
+      "https://cloud.debian.org.example/x.iso",
+      "https://cloud.debian.org:8443/x.iso",
+      "http://cloud.debian.org/x.iso",
+      "https://me@cloud.debian.org/x.iso",
+    ]
+  ) assert.match(await error("download_url", { url }), /Refused: .*PROXMOX_DOWNLOAD_HOSTS/s, url);
+  assert.ok(requests.every(({ method }) => method === "GET"));
+});
+
+serverTest("the set is off by default, and download_url without hosts refuses", {
+  env: { PROXMOX_TOOLSETS: "images" },
+}, async ({ client, error }) => {
+  const { tools } = await client.listTools();
+  assert.deepEqual(tools.map(({ name }) => name), ["list_available_templates", "download_template", "download_url"]);
+  assert.match(await error("download_url", { url: "https://cloud.debian.org/a.iso" }), /PROXMOX_DOWNLOAD_HOSTS/);
+});
+
+serverTest("a download that is asked for again while it runs is not started twice, and tells how far it is", {
+  ...images,
+  simulator: { pace: 1 },
+}, async ({ ok, requests }) => {
+  const first = await ok("download_template", { template: "fedora", wait: false });
+  const second = await ok("download_template", { template: "fedora-42-default", wait_timeout: 1 });
+  assert.equal(second.upid, first.upid);
+  assert.match(String(second.notes), /nothing was started again.*wait_task/);
+  assert.equal(requests.filter(({ method }) => method === "POST").length, 1);
+});
