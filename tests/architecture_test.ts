@@ -125,9 +125,7 @@ Deno.test("only the transport loads the HTTP library, and only the edge of the p
   assert.deepEqual(users(/^npm:\/?undici/), ["src/pve/transport.ts"]);
   const protocol = ["eras", "features", "message", "server", "transport"].map((name) => `src/mcp/${name}.ts`);
   assert.deepEqual(users(/^npm:\/?@modelcontextprotocol\/server/), protocol);
-  // host.ts takes isIP() of node:net, which opens nothing.
   const network = [
-    "src/config/host.ts",
     "src/confine/probe.ts",
     "src/pve/probe.ts",
     "src/pve/trust.ts",

@@ -1,5 +1,6 @@
 /** Hosts and ports: only names and addresses get through. */
 import assert from "node:assert/strict";
+import { isIPv4, isIPv6 } from "node:net";
 import fc from "fast-check";
 import { parseHost } from "../../src/config/host.ts";
 import { UsageError } from "../../src/errors.ts";
@@ -102,4 +103,21 @@ Deno.test("parseHost gives back every name, address and port it is given", () =>
       port: number,
     });
   }));
+});
+
+Deno.test("parseHost takes exactly the addresses that node:net takes for such", () => {
+  const near = fc.oneof(
+    fc.string({ unit: fc.constantFrom(..."0123456789abf:."), maxLength: 24 }),
+    fc.tuple(fc.oneof(fc.ipV4(), fc.ipV6()), fc.nat(40), fc.constantFrom("", ":", ".", "0", "1.2.3.4")).map(
+      ([address, at, more]) => address.slice(0, at) + more + address.slice(at),
+    ),
+  );
+  fc.assert(
+    fc.property(near, (text) => {
+      assert.equal(accepted(`[${text}]`) !== undefined, isIPv6(text), text);
+      // A name of digits and dots alone is no name.
+      if (/^[\d.]+$/.test(text)) assert.equal(accepted(text) !== undefined, isIPv4(text), text);
+    }),
+    { numRuns: 2000 },
+  );
 });
