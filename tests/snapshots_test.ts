@@ -71,12 +71,28 @@ const calls: readonly [string, Record<string, unknown>][] = [
   ["list_snapshots", { vmid: 102 }],
   ["list_backups", {}],
   ["list_backup_jobs", {}],
+  ["ha_status", {}],
+  ["list_replication", {}],
+  ["cluster_log", { limit: 3 }],
+  ["list_pools", {}],
+  ["list_networks", { node: "pve1" }],
+  ["list_firewall_rules", { vmid: 101 }],
+  ["node_services", { node: "pve3" }],
+  ["node_updates", { node: "pve1" }],
+  ["node_syslog", { node: "pve1", lines: 3 }],
+  ["list_disks", { node: "pve3" }],
+  ["zfs_status", { node: "pve1" }],
+  ["ceph_status", {}],
+  ["console_url", { vmid: 102 }],
 ];
 
 Deno.test("one whole answer of every tool", async (t) => {
   // The clock stands still, so that figures, UPIDs and times repeat.
   const now = Date.UTC(2026, 10, 22, 12);
   const simulator = createSimulator({ pace: 0, clock: { now: () => now }, state: demoCluster(now) });
+  const { roles } = simulator.state.access;
+  // For node_updates; PVE's own role for administrators lacks it.
+  roles.set("PVEAdmin", new Set([...roles.get("PVEAdmin") ?? [], "Sys.Modify"]));
   const send = connect(simulatorTransport(simulator, `PVEAPIToken=${demoToken.id}=${demoToken.secret}`));
   const onBug = (error: unknown) => {
     throw error;

@@ -81,6 +81,13 @@ const most: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   guest_metrics: { vmid: 1001, timeframe: "year" },
   node_metrics: { node: "pve1", timeframe: "year" },
   list_snapshots: { vmid: 1000 },
+  cluster_log: { limit: 500 },
+  node_services: { node: "pve1" },
+  node_updates: { node: "pve1" },
+  node_syslog: { node: "pve1", lines: 500 },
+  list_disks: { node: "pve1" },
+  zfs_status: { node: "pve1" },
+  console_url: { vmid: 1000 },
 };
 /** Tools that need a task. */
 const ofTasks = /^(?:get_task|wait_task)/;

@@ -84,8 +84,13 @@ export function lacksOf(report: readonly ToolAccess[]): { readonly lack: Lack; r
     for (const lack of lacks) {
       const key = `${lack.grantOn.join()} ${lack.any.join("|")}`;
       const present = found.get(key);
-      if (present === undefined) found.set(key, { lack, tools: [tool] });
-      else if (!present.tools.includes(tool)) present.tools.push(tool);
+      if (present === undefined) {
+        found.set(key, { lack, tools: [tool] });
+        continue;
+      }
+      // What one tool needs on / itself, another needs below it: the entry has to reach there, too.
+      if (present.lack.path === "/") present.lack = lack;
+      if (!present.tools.includes(tool)) present.tools.push(tool);
     }
   }
   return [...found.values()];

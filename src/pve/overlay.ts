@@ -38,6 +38,14 @@ export const overlay: Readonly<
     "[].content": { type: "string", seen: "035" },
     "[].subtype": { type: "string", seen: "369" },
   },
+  "GET /cluster/log": {
+    "[].time": { type: "number", seen: "025" },
+    "[].node": { type: "string", seen: "025" },
+    "[].user": { type: "string", seen: "025" },
+    "[].tag": { type: "string", seen: "025" },
+    "[].msg": { type: "string", seen: "025" },
+    "[].pri": { type: "number", seen: "025" },
+  },
   "GET /nodes/{node}/tasks/{upid}/status": {
     "tokenid": { type: "string", seen: "100" },
   },

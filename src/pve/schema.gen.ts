@@ -121,6 +121,90 @@ export interface PveApi {
     params: {  };
     result: readonly ({ readonly name?: string | undefined; readonly type?: string | undefined; readonly vmid: number })[];
   };
+  "GET /cluster/ha/status/current": {
+    params: {  };
+    result: readonly ({ readonly "armed-state"?: string | undefined; readonly "auto-rebalance"?: boolean | undefined; readonly crm_state?: string | undefined; readonly failback?: boolean | undefined; readonly id?: string | undefined; readonly max_relocate?: number | undefined; readonly max_restart?: number | undefined; readonly node: string; readonly quorate?: boolean | undefined; readonly request_state?: string | undefined; readonly resource_mode?: string | undefined; readonly sid?: string | undefined; readonly state?: string | undefined; readonly status?: string | undefined; readonly timestamp?: number | undefined; readonly type?: unknown | undefined })[];
+  };
+  "GET /cluster/ha/rules": {
+    params: { resource?: never; type?: never };
+    result: readonly ({ readonly rule?: string | undefined })[];
+  };
+  "GET /cluster/ha/groups": {
+    params: {  };
+    result: readonly ({ readonly group?: string | undefined })[];
+  };
+  "GET /cluster/replication": {
+    params: {  };
+    result: readonly ({ readonly comment?: string | undefined; readonly disable?: boolean | undefined; readonly guest?: number | undefined; readonly id?: string | undefined; readonly jobnum?: number | undefined; readonly rate?: number | undefined; readonly remove_job?: string | undefined; readonly schedule?: string | undefined; readonly source?: string | undefined; readonly target?: string | undefined; readonly type?: string | undefined })[];
+  };
+  "GET /nodes/{node}/replication": {
+    params: { guest?: never; node: string };
+    result: readonly ({ readonly id?: string | undefined })[];
+  };
+  "GET /cluster/log": {
+    params: { max?: number | undefined };
+    result: readonly ({ readonly time?: number | undefined; readonly node?: string | undefined; readonly user?: string | undefined; readonly tag?: string | undefined; readonly msg?: string | undefined; readonly pri?: number | undefined })[];
+  };
+  "GET /pools": {
+    params: { poolid?: string | number | undefined; type?: never };
+    result: readonly ({ readonly comment?: string | undefined; readonly members?: readonly Readonly<Record<string, unknown>>[] | undefined; readonly poolid?: string | undefined })[];
+  };
+  "GET /cluster/firewall/rules": {
+    params: {  };
+    result: readonly ({ readonly action?: string | undefined; readonly comment?: string | undefined; readonly dest?: string | undefined; readonly dport?: string | undefined; readonly enable?: number | undefined; readonly "icmp-type"?: string | undefined; readonly iface?: string | undefined; readonly ipversion?: number | undefined; readonly log?: string | undefined; readonly macro?: string | undefined; readonly pos?: number | undefined; readonly proto?: string | undefined; readonly source?: string | undefined; readonly sport?: string | undefined; readonly type?: string | undefined })[];
+  };
+  "GET /cluster/firewall/options": {
+    params: {  };
+    result: { readonly ebtables?: boolean | undefined; readonly enable?: number | undefined; readonly log_ratelimit?: string | undefined; readonly policy_forward?: string | undefined; readonly policy_in?: string | undefined; readonly policy_out?: string | undefined };
+  };
+  "GET /nodes/{node}/firewall/rules": {
+    params: { node: string };
+    result: readonly ({ readonly action?: string | undefined; readonly comment?: string | undefined; readonly dest?: string | undefined; readonly dport?: string | undefined; readonly enable?: number | undefined; readonly "icmp-type"?: string | undefined; readonly iface?: string | undefined; readonly ipversion?: number | undefined; readonly log?: string | undefined; readonly macro?: string | undefined; readonly pos?: number | undefined; readonly proto?: string | undefined; readonly source?: string | undefined; readonly sport?: string | undefined; readonly type?: string | undefined })[];
+  };
+  "GET /nodes/{node}/firewall/options": {
+    params: { node: string };
+    result: { readonly enable?: boolean | undefined; readonly log_level_forward?: string | undefined; readonly log_level_in?: string | undefined; readonly log_level_out?: string | undefined; readonly log_nf_conntrack?: boolean | undefined; readonly ndp?: boolean | undefined; readonly nf_conntrack_allow_invalid?: boolean | undefined; readonly nf_conntrack_helpers?: string | undefined; readonly nf_conntrack_max?: number | undefined; readonly nf_conntrack_tcp_timeout_established?: number | undefined; readonly nf_conntrack_tcp_timeout_syn_recv?: number | undefined; readonly nftables?: boolean | undefined; readonly nosmurfs?: boolean | undefined; readonly protection_synflood?: boolean | undefined; readonly protection_synflood_burst?: number | undefined; readonly protection_synflood_rate?: number | undefined; readonly smurf_log_level?: string | undefined; readonly tcp_flags_log_level?: string | undefined; readonly tcpflags?: boolean | undefined };
+  };
+  "GET /nodes/{node}/qemu/{vmid}/firewall/rules": {
+    params: { node: string; vmid: number };
+    result: readonly ({ readonly action?: string | undefined; readonly comment?: string | undefined; readonly dest?: string | undefined; readonly dport?: string | undefined; readonly enable?: number | undefined; readonly "icmp-type"?: string | undefined; readonly iface?: string | undefined; readonly ipversion?: number | undefined; readonly log?: string | undefined; readonly macro?: string | undefined; readonly pos?: number | undefined; readonly proto?: string | undefined; readonly source?: string | undefined; readonly sport?: string | undefined; readonly type?: string | undefined })[];
+  };
+  "GET /nodes/{node}/qemu/{vmid}/firewall/options": {
+    params: { node: string; vmid: number };
+    result: { readonly dhcp?: boolean | undefined; readonly enable?: boolean | undefined; readonly ipfilter?: boolean | undefined; readonly log_level_in?: string | undefined; readonly log_level_out?: string | undefined; readonly macfilter?: boolean | undefined; readonly ndp?: boolean | undefined; readonly policy_in?: string | undefined; readonly policy_out?: string | undefined; readonly radv?: boolean | undefined };
+  };
+  "GET /nodes/{node}/lxc/{vmid}/firewall/rules": {
+    params: { node: string; vmid: number };
+    result: readonly ({ readonly action?: string | undefined; readonly comment?: string | undefined; readonly dest?: string | undefined; readonly dport?: string | undefined; readonly enable?: number | undefined; readonly "icmp-type"?: string | undefined; readonly iface?: string | undefined; readonly ipversion?: number | undefined; readonly log?: string | undefined; readonly macro?: string | undefined; readonly pos?: number | undefined; readonly proto?: string | undefined; readonly source?: string | undefined; readonly sport?: string | undefined; readonly type?: string | undefined })[];
+  };
+  "GET /nodes/{node}/lxc/{vmid}/firewall/options": {
+    params: { node: string; vmid: number };
+    result: { readonly dhcp?: boolean | undefined; readonly enable?: boolean | undefined; readonly ipfilter?: boolean | undefined; readonly log_level_in?: string | undefined; readonly log_level_out?: string | undefined; readonly macfilter?: boolean | undefined; readonly ndp?: boolean | undefined; readonly policy_in?: string | undefined; readonly policy_out?: string | undefined; readonly radv?: boolean | undefined };
+  };
+  "GET /nodes/{node}/services": {
+    params: { node: string };
+    result: readonly ({ readonly "active-state"?: string | undefined; readonly desc?: string | undefined; readonly name?: string | undefined; readonly service?: string | undefined; readonly state?: string | undefined; readonly "unit-state"?: string | undefined })[];
+  };
+  "GET /nodes/{node}/apt/update": {
+    params: { node: string };
+    result: readonly ({ readonly Arch?: string | undefined; readonly Description?: string | undefined; readonly NotifyStatus?: string | undefined; readonly OldVersion?: string | undefined; readonly Origin?: string | undefined; readonly Package?: string | undefined; readonly Priority?: string | undefined; readonly Section?: string | undefined; readonly Title?: string | undefined; readonly Version?: string | undefined })[];
+  };
+  "GET /nodes/{node}/syslog": {
+    params: { limit?: number | undefined; node: string; service?: string | number | undefined; since?: string | number | undefined; start?: number | undefined; until?: never };
+    result: readonly { readonly n: number; readonly t: string }[];
+  };
+  "GET /nodes/{node}/disks/list": {
+    params: { "include-partitions"?: never; node: string; skipsmart?: never; type?: never };
+    result: readonly ({ readonly devpath?: string | undefined; readonly gpt?: boolean | undefined; readonly health?: string | undefined; readonly model?: string | undefined; readonly mounted?: boolean | undefined; readonly osdid?: number | undefined; readonly "osdid-list"?: readonly number[] | undefined; readonly parent?: string | undefined; readonly serial?: string | undefined; readonly size?: number | undefined; readonly used?: string | undefined; readonly vendor?: string | undefined; readonly wwn?: string | undefined })[];
+  };
+  "GET /nodes/{node}/disks/zfs": {
+    params: { node: string };
+    result: readonly ({ readonly alloc?: number | undefined; readonly dedup?: number | undefined; readonly frag?: number | undefined; readonly free?: number | undefined; readonly health?: string | undefined; readonly name?: string | undefined; readonly size?: number | undefined })[];
+  };
+  "GET /cluster/ceph/status": {
+    params: {  };
+    result: Readonly<Record<string, unknown>>;
+  };
   "GET /nodes/{node}/tasks": {
     params: { errors?: never; limit?: number | undefined; node: string; since?: number | undefined; source?: "archive" | "active" | "all" | undefined; start?: never; statusfilter?: string | number | undefined; typefilter?: string | number | undefined; until?: never; userfilter?: never; vmid?: number | undefined };
     result: readonly ({ readonly endtime?: number | undefined; readonly id?: string | undefined; readonly node: string; readonly pid?: number | undefined; readonly pstart?: number | undefined; readonly starttime?: number | undefined; readonly status?: string | undefined; readonly type?: string | undefined; readonly upid: string; readonly user?: string | undefined })[];

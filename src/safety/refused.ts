@@ -150,7 +150,16 @@ export const refusedParameters: readonly RefusedParameters[] = [
     calls: ["GET /nodes/{node}/tasks"],
     why: "No tool needs these filters",
   },
-  { names: ["type"], calls: ["GET /nodes/{node}/network"], why: "No tool needs this filter" },
+  {
+    names: ["type"],
+    calls: ["GET /nodes/{node}/network", "GET /cluster/ha/rules", "GET /pools", "GET /nodes/{node}/disks/list"],
+    why: "No tool needs this filter",
+  },
+  {
+    names: ["resource", "guest", "include-partitions", "skipsmart"],
+    why: "Nothing offered needs them (they only choose what a read shows)",
+  },
+  { names: ["until"], calls: ["GET /nodes/{node}/syslog"], why: "No tool needs this filter" },
   { names: ["userid"], calls: ["GET /access/permissions"], why: "It asks what somebody else may do" },
   {
     names: ["full"],

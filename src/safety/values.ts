@@ -93,6 +93,12 @@ export const upid = matching(
   512,
 );
 export const taskType = matching(/[A-Za-z0-9_-]{1,64}/, "a task's type, as in qmstart");
+/** As PVE takes it for a node's log: in the node's own time. */
+export const localMoment = matching(
+  /\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2}(?::\d{2})?)?/,
+  "a day or a moment, as in 2026-11-22 12:00",
+);
+export const serviceName = matching(/[A-Za-z0-9][A-Za-z0-9@_.-]{0,63}/, "a service's name, as in pveproxy");
 export const taskStates = matching(
   /(?:ok|warning|error|unknown)(?:,(?:ok|warning|error|unknown)){0,3}/,
   "task states, as in error,unknown",

@@ -52,6 +52,7 @@ export function emptyState(): State {
       ),
       acl: [],
     },
+    told: new Map(),
     counters: { pid: 1009, serial: 1, mac: 1 },
   };
 }

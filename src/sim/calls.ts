@@ -26,5 +26,4 @@ export const simulatorCalls = [
   "POST /nodes/{node}/execute",
   "GET /cluster/tasks",
   "POST /cluster/backup",
-  "GET /pools",
 ] as const;

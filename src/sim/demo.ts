@@ -2,6 +2,7 @@
 import { addGuest, addNode, addStorage, addVolume, emptyState, nextMac, nextUuid, stamp } from "./build.ts";
 import { allocate, archiveOf, GIB } from "./disks.ts";
 import { seedAccess } from "./demo_access.ts";
+import { seedUpkeep } from "./demo_upkeep.ts";
 import { nextRun } from "./schedule.ts";
 import type { Guest, State, Storage, Value } from "./state.ts";
 
@@ -292,6 +293,7 @@ export function demoCluster(now: number = Date.now()): State {
   seedBackup(state, nas, { ...db, vmid: 110 }, now - 200 * DAY, "wiki, deleted in spring");
   seedBackup(state, nas, docker, now - 120 * DAY, "before the move to the new disks", true);
   seedTasks(state, now);
+  seedUpkeep(state, now);
   state.jobs.set("backup-nightly", {
     id: "backup-nightly",
     schedule: "02:00",

@@ -31,6 +31,27 @@ export interface SimulatorApi {
   "GET /nodes/{node}/lxc/{vmid}/snapshot": { node: string; vmid: number };
   "GET /cluster/backup": {  };
   "GET /cluster/backup-info/not-backed-up": {  };
+  "GET /cluster/ha/status/current": {  };
+  "GET /cluster/ha/rules": { resource?: string | number | undefined; type?: "node-affinity" | "resource-affinity" | undefined };
+  "GET /cluster/ha/groups": {  };
+  "GET /cluster/replication": {  };
+  "GET /nodes/{node}/replication": { guest?: number | undefined; node: string };
+  "GET /cluster/log": { max?: number | undefined };
+  "GET /pools": { poolid?: string | number | undefined; type?: "qemu" | "lxc" | "storage" | undefined };
+  "GET /cluster/firewall/rules": {  };
+  "GET /cluster/firewall/options": {  };
+  "GET /nodes/{node}/firewall/rules": { node: string };
+  "GET /nodes/{node}/firewall/options": { node: string };
+  "GET /nodes/{node}/qemu/{vmid}/firewall/rules": { node: string; vmid: number };
+  "GET /nodes/{node}/qemu/{vmid}/firewall/options": { node: string; vmid: number };
+  "GET /nodes/{node}/lxc/{vmid}/firewall/rules": { node: string; vmid: number };
+  "GET /nodes/{node}/lxc/{vmid}/firewall/options": { node: string; vmid: number };
+  "GET /nodes/{node}/services": { node: string };
+  "GET /nodes/{node}/apt/update": { node: string };
+  "GET /nodes/{node}/syslog": { limit?: number | undefined; node: string; service?: string | number | undefined; since?: string | number | undefined; start?: number | undefined; until?: string | number | undefined };
+  "GET /nodes/{node}/disks/list": { "include-partitions"?: boolean | undefined; node: string; skipsmart?: boolean | undefined; type?: "unused" | "journal_disks" | undefined };
+  "GET /nodes/{node}/disks/zfs": { node: string };
+  "GET /cluster/ceph/status": {  };
   "GET /nodes/{node}/tasks": { errors?: boolean | undefined; limit?: number | undefined; node: string; since?: number | undefined; source?: "archive" | "active" | "all" | undefined; start?: number | undefined; statusfilter?: string | number | undefined; typefilter?: string | number | undefined; until?: number | undefined; userfilter?: string | number | undefined; vmid?: number | undefined };
   "GET /nodes/{node}/tasks/{upid}/status": { node: string; upid: string };
   "GET /nodes/{node}/tasks/{upid}/log": { download?: boolean | undefined; limit?: number | undefined; node: string; start?: number | undefined; upid: string };
@@ -78,5 +99,4 @@ export interface SimulatorApi {
   "POST /nodes/{node}/execute": { commands: string | number; node: string };
   "GET /cluster/tasks": {  };
   "POST /cluster/backup": { all?: boolean | undefined; bwlimit?: number | undefined; comment?: string | number | undefined; compress?: "0" | "1" | "gzip" | "lzo" | "zstd" | undefined; dow?: string | number | undefined; dumpdir?: string | number | undefined; enabled?: boolean | undefined; exclude?: string | number | undefined; "exclude-path"?: readonly string[] | undefined; fleecing?: string | number | undefined; id?: string | number | undefined; ionice?: number | undefined; lockwait?: number | undefined; mailnotification?: "always" | "failure" | undefined; mailto?: string | number | undefined; mode?: "snapshot" | "suspend" | "stop" | undefined; node?: string | number | undefined; "notes-template"?: string | number | undefined; "notification-mode"?: "auto" | "legacy-sendmail" | "notification-system" | undefined; "pbs-change-detection-mode"?: "legacy" | "data" | "metadata" | undefined; performance?: string | number | undefined; pigz?: number | undefined; pool?: string | number | undefined; protected?: boolean | undefined; "prune-backups"?: string | number | undefined; quiet?: boolean | undefined; remove?: boolean | undefined; "repeat-missed"?: boolean | undefined; schedule?: string | number | undefined; script?: string | number | undefined; starttime?: string | number | undefined; stdexcludes?: boolean | undefined; stop?: boolean | undefined; stopwait?: number | undefined; storage?: string | number | undefined; tmpdir?: string | number | undefined; vmid?: string | number | undefined; zstd?: number | undefined };
-  "GET /pools": { poolid?: string | number | undefined; type?: "qemu" | "lxc" | "storage" | undefined };
 }

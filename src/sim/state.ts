@@ -166,6 +166,8 @@ export interface Access {
   readonly acl: { readonly path: string; readonly who: string; readonly role: string; readonly propagate: boolean }[];
 }
 
+/** Rows by what they are about, as in "ha rules" or "disks pve1"; nothing where there are none. */
+export type Told = Map<string, readonly Readonly<Record<string, unknown>>[]>;
 /** A container template that can be downloaded, as PVE's index describes it. */
 export interface Appliance {
   readonly template: string;
@@ -188,6 +190,8 @@ export interface State {
   /** By UPID, oldest first. */
   readonly tasks: Map<string, Task>;
   readonly access: Access;
+  /** What is only told, and nothing simulated changes: the HA manager's, replication's, the firewall's rows, disks, … */
+  readonly told: Told;
   /** PVE's index of appliances; empty before it was first updated (captured 046). */
   readonly appliances: Appliance[];
   /** The next numbers of processes, volumes and MAC addresses. */

@@ -3,23 +3,10 @@ import { z } from "zod";
 import { PveError } from "../errors.ts";
 import type { PveClient, SendOptions } from "../pve/client.ts";
 import { findGuest, type Guest } from "../pve/guests.ts";
+import { type Fields, isRecord, numberOf, rowsOf, textOf } from "../shape/fields.ts";
 import { gib, usedPercent } from "../shape/numbers.ts";
 import { defineTool } from "../tool.ts";
 import * as params from "./params.ts";
-
-type Fields = Readonly<Record<string, unknown>>;
-
-function isRecord(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function rowsOf(value: unknown): Fields[] {
-  return Array.isArray(value) ? value.filter(isRecord) : [];
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === "string" && value !== "" ? value : undefined;
-}
 
 /** Rows of one answer: a container host has hundreds of interfaces and mounts. */
 const MOST_ROWS = 60;
@@ -298,8 +285,7 @@ export const guestAgentInfo = defineTool({
 
 /** A row of GuestFilesystemInfo, as QEMU's agent protocol names it; older agents tell no sizes. */
 function fileSystem(row: Fields) {
-  const bytes = (value: unknown) => typeof value === "number" && Number.isFinite(value) ? value : undefined;
-  const [total, used] = [bytes(row["total-bytes"]), bytes(row["used-bytes"])];
+  const [total, used] = [numberOf(row["total-bytes"]), numberOf(row["used-bytes"])];
   return {
     mountpoint: textOf(row.mountpoint) ?? "",
     type: textOf(row.type),

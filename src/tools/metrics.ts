@@ -1,26 +1,26 @@
 /** Tools that show load over time, from PVE's own records: few enough figures for a model to read. */
 import { z } from "zod";
 import { findGuest } from "../pve/guests.ts";
+import { type Fields, numberOf } from "../shape/fields.ts";
 import { moment } from "../shape/times.ts";
 import { type Series, trendIn } from "../shape/trend.ts";
 import { defineTool } from "../tool.ts";
 import { withKnownNodes } from "./nodes.ts";
 import * as params from "./params.ts";
 
-type Row = Readonly<Record<string, unknown>>;
-
 /** How one line of an answer comes out of a row of PVE's. */
 interface Figure {
   readonly what: string;
   readonly unit: "%" | "KiB/s" | "";
-  readonly of: (row: Row) => number | undefined;
+  readonly of: (row: Fields) => number | undefined;
   /** Left out where it is nought all the time. */
   readonly seldom?: true;
 }
 
+/** Less than nothing is no figure. */
 function numberIn(value: unknown): number | undefined {
-  const number = typeof value === "string" && value !== "" ? Number(value) : value;
-  return typeof number === "number" && Number.isFinite(number) && number >= 0 ? number : undefined;
+  const number = numberOf(value);
+  return number !== undefined && number >= 0 ? number : undefined;
 }
 
 /** A share of something that stands in another field, or in none, in percent. */
@@ -99,7 +99,7 @@ function duration(seconds: number): string {
 
 /** The series of each figure that has any value, in PVE's order of time. */
 export function seriesIn(
-  rows: readonly Row[],
+  rows: readonly Fields[],
   figures: readonly Figure[],
 ): { readonly times: number[]; readonly series: { readonly figure: Figure; readonly values: Series }[] } {
   const sorted = rows.flatMap((row) => {
@@ -118,7 +118,7 @@ export function seriesIn(
 }
 
 /** The answer to either tool but for whom it is about. `why` says what it means that there is no figure. */
-function answerOf(rows: readonly Row[], figures: readonly Figure[], why: string) {
+function answerOf(rows: readonly Fields[], figures: readonly Figure[], why: string) {
   const { times, series } = seriesIn(rows, figures);
   const [first, second] = times;
   const last = times.at(-1);
@@ -157,7 +157,7 @@ export const guestMetrics = defineTool({
   privileges: [{ path: "/vms/{vmid}", any: ["VM.Audit"] }],
   async run({ timeframe, ...address }, { pve, signal }) {
     const { vmid, node, kind } = await findGuest(pve, address, undefined, "", { signal });
-    const rows: readonly Row[] = kind === "vm"
+    const rows: readonly Fields[] = kind === "vm"
       ? await pve.call("GET /nodes/{node}/qemu/{vmid}/rrddata", { node, vmid, timeframe }, { signal })
       : await pve.call("GET /nodes/{node}/lxc/{vmid}/rrddata", { node, vmid, timeframe }, { signal });
     return { vmid, node, ...answerOf(rows, ofGuests, "the guest was off, or did not exist yet") };
@@ -176,7 +176,7 @@ export const nodeMetrics = defineTool({
   calls: ["GET /nodes", "GET /nodes/{node}/rrddata"],
   privileges: [{ path: "/nodes/{node}", any: ["Sys.Audit"] }],
   async run({ node, timeframe }, { pve, signal }) {
-    const rows: readonly Row[] = await pve.call("GET /nodes/{node}/rrddata", { node, timeframe }, { signal })
+    const rows: readonly Fields[] = await pve.call("GET /nodes/{node}/rrddata", { node, timeframe }, { signal })
       .catch(async (error: unknown) => {
         throw await withKnownNodes(
           error,

@@ -3,14 +3,17 @@ import type { Tool } from "../tool.ts";
 import { createBackup } from "./backups.ts";
 import { listBackupJobs, listBackups } from "./backup_list.ts";
 import { cloneContainer, cloneVm } from "./clone.ts";
+import { clusterLog, haStatus, listPools, listReplication } from "./cluster.ts";
 import { createContainer, createVm } from "./create.ts";
 import { setContainerConfig, setVmConfig } from "./guest_config.ts";
 import { guestFinder } from "./find.ts";
 import { guestLists } from "./guest_lists.ts";
 import { guestConfigs, guestStatuses } from "./guests.ts";
 import { healthOverview } from "./health.ts";
+import { cephStatus, listDisks, nodeServices, nodeSyslog, nodeUpdates, zfsStatus } from "./hosts.ts";
 import { guestAgentInfo, guestNetwork } from "./inside.ts";
 import { guestMetrics, nodeMetrics } from "./metrics.ts";
+import { consoleUrl, listFirewallRules, listNetworks } from "./networks.ts";
 import { clusterResources, listNodes, nodeStatus } from "./nodes.ts";
 import { clusterStatus, serverInfo } from "./overview.ts";
 import { checkPermissions } from "./permissions.ts";
@@ -60,4 +63,17 @@ export const tools: readonly Tool[] = [
   listSnapshots,
   listBackups,
   listBackupJobs,
+  haStatus,
+  listReplication,
+  clusterLog,
+  listPools,
+  listNetworks,
+  listFirewallRules,
+  nodeServices,
+  nodeUpdates,
+  nodeSyslog,
+  listDisks,
+  zfsStatus,
+  cephStatus,
+  consoleUrl,
 ];

@@ -11,6 +11,8 @@ export interface Example {
   readonly complete?: (answer: Row) => boolean;
   /** Privileges that only the checks before a write need: without them the call succeeds all the same, less sure. */
   readonly unseen?: readonly string[];
+  /** Privileges that PVE also takes on another path: out of one role, the other may still do, and the report is too strict. */
+  readonly either?: readonly string[];
 }
 
 function rows(answer: Row, field: string): readonly Row[] {
@@ -78,6 +80,20 @@ export const examples: Readonly<Record<string, Example>> = {
   // Which backups are shown takes privileges that delete backups, too: they are for a person to grant, see the tool.
   list_backups: { args: {}, complete: ({ notes }) => !/No (?:storage|guest)/.test(String(notes)) },
   list_backup_jobs: { args: {}, complete: some("in_no_job") },
+  ha_status: { args: {} },
+  list_replication: { args: {}, complete: ({ notes }) => !/No replication job is visible/.test(String(notes)) },
+  cluster_log: { args: { limit: 500 }, complete: some("lines", (row) => row.user === "root@pam") },
+  list_pools: { args: {}, complete: some("pools") },
+  list_networks: { args: {} },
+  list_firewall_rules: { args: { vmid: VM }, complete: ({ notes }) => !/Sys\.Audit/.test(String(notes)) },
+  node_services: { args: { node: "pve1" } },
+  node_updates: { args: { node: "pve1" } },
+  node_syslog: { args: { node: "pve1" } },
+  // On / or on the node.
+  list_disks: { args: { node: "pve1" }, either: ["Sys.Audit"] },
+  zfs_status: { args: { node: "pve1" } },
+  ceph_status: { args: {} },
+  console_url: { args: { vmid: VM } },
   list_vms: { args: {}, complete: some("guests") },
   list_containers: { args: {}, complete: some("guests") },
   vm_status: { args: { vmid: VM } },

@@ -128,6 +128,23 @@ Deno.test("the parameters of reads take exactly what PVE knows", () => {
   for (const timeframe of ["hour", "day", "week", "month", "year"]) {
     assert.equal(admit(FIGURES, { node: "pve1", timeframe }).query, `timeframe=${timeframe}`);
   }
+  const LOG_OF_NODE = "GET /nodes/{node}/syslog";
+  const taken = { start: 1_000_000_000, limit: 500, since: "2026-11-22 12:00:30", service: "pve-firewall@x" };
+  assert.deepEqual(
+    [...new URLSearchParams(admit(LOG_OF_NODE, { node: "pve1", ...taken }).query)],
+    Object.entries(taken).map(([name, value]) => [name, String(value)]),
+  );
+  const refused: Record<string, readonly unknown[]> = {
+    start: [-1, 1_000_000_001],
+    limit: [0, 501],
+    since: ["", "yesterday", "2026-11-22T12:00", "2026-11-22 12"],
+    service: ["", "-u", "a/b", "a b", `a${"b".repeat(64)}`],
+  };
+  for (const [name, values] of Object.entries(refused)) {
+    for (const value of values) assert.throws(() => admit(LOG_OF_NODE, { node: "pve1", [name]: value }), Refusal);
+  }
+  for (const max of [1, 1000]) assert.equal(admit("GET /cluster/log", { max }).query, `max=${max}`);
+  for (const max of [0, 1001]) assert.throws(() => admit("GET /cluster/log", { max }), Refusal);
   for (const timeframe of ["", "minute"]) assert.throws(() => admit(FIGURES, { node: "pve1", timeframe }), Refusal);
   for (const type of ["vm", "storage", "node", "sdn"]) {
     assert.equal(admit("GET /cluster/resources", { type }).query, `type=${type}`);

@@ -7,7 +7,9 @@ import * as config from "./config.ts";
 import type { Context, Route } from "./context.ts";
 import * as create from "./create.ts";
 import * as destroy from "./destroy.ts";
+import * as firewall from "./firewall.ts";
 import * as guests from "./guests.ts";
+import * as ha from "./ha.ts";
 import * as inside from "./inside.ts";
 import * as images from "./images.ts";
 import * as jobs from "./jobs.ts";
@@ -18,6 +20,7 @@ import * as power from "./power.ts";
 import * as snapshots from "./snapshots.ts";
 import * as storage from "./storage.ts";
 import * as tasks from "./tasks.ts";
+import * as upkeep from "./upkeep.ts";
 import * as volumes from "./volumes.ts";
 
 export { Total } from "./context.ts";
@@ -99,6 +102,26 @@ const routes: { readonly [C in SimulatorCall]: Route<C> } = {
   "POST /nodes/{node}/storage/{storage}/download-url": images.downloadUrl,
   "GET /cluster/backup": jobs.list,
   "GET /cluster/backup-info/not-backed-up": jobs.notBackedUp,
+  "GET /cluster/ha/status/current": ha.status,
+  "GET /cluster/ha/rules": ha.rules,
+  "GET /cluster/ha/groups": ha.groups,
+  "GET /cluster/replication": ha.replication,
+  "GET /nodes/{node}/replication": ha.replicationOn,
+  "GET /cluster/log": upkeep.clusterLog,
+  "GET /cluster/firewall/rules": firewall.clusterRules,
+  "GET /cluster/firewall/options": firewall.clusterOptions,
+  "GET /nodes/{node}/firewall/rules": firewall.nodeRules,
+  "GET /nodes/{node}/firewall/options": firewall.nodeOptions,
+  "GET /nodes/{node}/qemu/{vmid}/firewall/rules": firewall.vmRules,
+  "GET /nodes/{node}/qemu/{vmid}/firewall/options": firewall.vmOptions,
+  "GET /nodes/{node}/lxc/{vmid}/firewall/rules": firewall.containerRules,
+  "GET /nodes/{node}/lxc/{vmid}/firewall/options": firewall.containerOptions,
+  "GET /nodes/{node}/services": upkeep.services,
+  "GET /nodes/{node}/apt/update": upkeep.updates,
+  "GET /nodes/{node}/syslog": upkeep.syslog,
+  "GET /nodes/{node}/disks/list": upkeep.disks,
+  "GET /nodes/{node}/disks/zfs": upkeep.zfs,
+  "GET /cluster/ceph/status": upkeep.ceph,
   "POST /cluster/backup": jobs.create,
   "PUT /nodes/{node}/disks/wipedisk": node.wipedisk,
   "POST /nodes/{node}/execute": node.execute,
