@@ -19,8 +19,12 @@ export function instructionsFor(offered: readonly Pick<Tool, "name" | "tier">[])
     has("list_templates", "create_container", "start_container")
       ? "To make a container: list_templates, create_container, start_container. Leave vmid out to get a free number."
       : undefined,
+    has("download_template") ? "Where no template is there: download_template, as in debian-13-standard." : undefined,
     has("create_vm", "clone_vm", "start_vm")
       ? "To make a VM: create_vm with an iso, or clone_vm from a template, then start_vm."
+      : undefined,
+    has("create_vm_snapshot", "create_container_snapshot")
+      ? "Before a change that may go wrong, make a snapshot (create_*_snapshot)."
       : undefined,
     writes
       ? `Writes wait for PVE's task, 45 s at most; state "running" means that it goes on: ${

@@ -67,11 +67,14 @@ const prompts: readonly Prompt[] = [
       pool,
     ],
     tools: ["list_templates", "list_storage", "create_container", "start_container", "container_status"],
-    text: (filled) => [
+    text: (filled, has) => [
       "Deploy a new Proxmox VE container.",
       ...given(filled),
       "",
       "1. list_templates (kind container_template): take the template that was asked for, or the newest Debian.",
+      has("download_template")
+        ? "   Where it is not there: download_template with the start of its name, as in debian-13-standard."
+        : undefined,
       "2. list_storage: take a storage that may hold rootdir and has space. Say which one you chose and why.",
       "3. Say what you are about to create (cores, memory in MiB, disk, network) and create it with create_container; leave vmid out to get a free number. Do not repeat the call while its task runs.",
       "4. start_container, then container_status until it runs.",
@@ -102,6 +105,52 @@ const prompts: readonly Prompt[] = [
     ],
   },
   {
+    name: "snapshot_before_change",
+    title: "Make a snapshot, then change",
+    description: "Keeps a guest's present state, makes one change, looks at the result, and says how to go back",
+    arguments: [
+      { name: "vmid", description: "Number of the guest, as in 102", required: true },
+      { name: "change", description: "What to change, as in: 8 GiB of memory", required: true },
+    ],
+    tools: ["create_vm_snapshot", "create_container_snapshot", "set_vm_config", "set_container_config"],
+    attached: ({ vmid = "" }) => [`proxmox://guest/${guestNumber(vmid)}`],
+    text: ({ vmid = "", ...filled }, has) => [
+      `Change guest ${guestNumber(vmid)} of a Proxmox VE cluster, with a snapshot first. Its status is attached.`,
+      ...given(filled),
+      DATA_ONLY,
+      "",
+      "1. create_vm_snapshot for a VM, create_container_snapshot for a container; snapname says what for, as in before-memory. Do not repeat the call while its task runs.",
+      has("create_backup")
+        ? "   Where its storage has no snapshots: say so, and make a backup with create_backup instead."
+        : "   Where its storage has no snapshots: say so and stop.",
+      "2. Make that one change with set_vm_config or set_container_config, and nothing else.",
+      "3. Look at its status and settings: did the change take effect, or does it wait for a restart? Ask before you restart.",
+      has("list_snapshots") ? "4. list_snapshots shows that the snapshot is there." : undefined,
+      "",
+      "Report the snapshot's name, the old and the new value, and that only a person can go back: in PVE's web interface under Snapshots, and what was written since is then lost.",
+    ],
+  },
+  {
+    name: "backup_audit",
+    title: "Is everything backed up",
+    description: "Which guests have no backup, an old one, or one that nothing protects; changes nothing",
+    arguments: [{ name: "node", description: "Only this node" }],
+    tools: ["list_backups"],
+    text: (filled, has) => [
+      "Audit the backups of a Proxmox VE cluster. Change nothing.",
+      ...given(filled),
+      DATA_ONLY,
+      "",
+      "1. list_backups: by guest the newest backup, its age, whether it is protected and verified; and the guests without any.",
+      has("list_backup_jobs")
+        ? "2. list_backup_jobs: what is scheduled, and which guests no job takes along."
+        : undefined,
+      has("list_tasks") ? "3. list_tasks: backups (vzdump) that failed lately; get_task_log shows why." : undefined,
+      "",
+      "Report first the guests without a backup, then those whose newest one is older than a week, then failures with their reason. Say what would help; ask before you make a backup.",
+    ],
+  },
+  {
     name: "diagnose_guest",
     title: "What is wrong with this guest",
     description: "Looks at one guest, its node and its settings, and says what may be wrong; changes nothing",
@@ -118,6 +167,9 @@ const prompts: readonly Prompt[] = [
       DATA_ONLY,
       "",
       "Look without changing anything:",
+      has("guest_metrics")
+        ? "- Where it is slow: guest_metrics and node_metrics over a day: what is high all the time, and what grows?"
+        : undefined,
       "- Is it running, locked, paused? Does its memory or disk run out, is its CPU saturated?",
       "- node_status of its node: memory, load, root file system. list_storage: are the storages of its disks active, and not full?",
       has("list_tasks")

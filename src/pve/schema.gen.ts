@@ -289,6 +289,22 @@ export interface PveApi {
     params: { all?: never; bwlimit?: never; compress?: "0" | "1" | "gzip" | "lzo" | "zstd" | undefined; dumpdir?: never; exclude?: never; "exclude-path"?: never; fleecing?: never; ionice?: never; "job-id"?: never; lockwait?: never; mailnotification?: never; mailto?: never; mode?: "snapshot" | "suspend" | "stop" | undefined; node: string; "notes-template"?: string | number | undefined; "notification-mode"?: never; "pbs-change-detection-mode"?: never; performance?: never; pigz?: never; pool?: never; protected: boolean; "prune-backups"?: never; quiet?: never; remove: boolean; script?: never; stdexcludes?: never; stdout?: never; stop?: never; stopwait?: never; storage: string | number; tmpdir?: never; vmid: string | number; zstd?: never };
     result: string;
   };
+  "PUT /nodes/{node}/qemu/{vmid}/resize": {
+    params: { digest?: string | number | undefined; disk: string | number; node: string; size: string | number; skiplock?: never; vmid: number };
+    result: string;
+  };
+  "PUT /nodes/{node}/lxc/{vmid}/resize": {
+    params: { digest?: string | number | undefined; disk: string | number; node: string; size: string | number; vmid: number };
+    result: string;
+  };
+  "POST /nodes/{node}/qemu/{vmid}/status/suspend": {
+    params: { node: string; skiplock?: never; statestorage?: never; todisk?: never; vmid: number };
+    result: string;
+  };
+  "POST /nodes/{node}/qemu/{vmid}/status/resume": {
+    params: { nocheck?: never; node: string; skiplock?: never; vmid: number };
+    result: string;
+  };
   "POST /nodes/{node}/aplinfo": {
     params: { node: string; storage: string | number; template: string | number };
     result: string;

@@ -3,7 +3,16 @@ import * as r from "./rules.ts";
 import * as v from "./values.ts";
 
 /** The state checks of checks.ts; a catalogue entry names the one that has to pass before the request may leave. */
-export type CheckName = "free-vmid" | "pending" | "vm-config" | "container-config" | "snapshot" | "backup" | "new-file";
+export type CheckName =
+  | "free-vmid"
+  | "pending"
+  | "vm-config"
+  | "container-config"
+  | "snapshot"
+  | "backup"
+  | "new-file"
+  | "grow"
+  | "awake";
 
 /** There is no DELETE: a request that deletes cannot be written down here. */
 export type Method = "GET" | "POST" | "PUT";
@@ -266,6 +275,19 @@ const requests = {
     required: ["vmid", "storage", "remove", "protected"],
     check: "backup",
   },
+  "PUT /nodes/{node}/qemu/{vmid}/resize": {
+    params: { disk: v.vmDisk, size: v.growth, digest: v.digest },
+    required: ["disk", "size", "digest"],
+    check: "grow",
+  },
+  "PUT /nodes/{node}/lxc/{vmid}/resize": {
+    params: { disk: v.containerDisk, size: v.growth, digest: v.digest },
+    required: ["disk", "size", "digest"],
+    check: "grow",
+  },
+  // To memory, never to disk: a saved memory image would be used up by the next start.
+  "POST /nodes/{node}/qemu/{vmid}/status/suspend": { params: none, check: "pending" },
+  "POST /nodes/{node}/qemu/{vmid}/status/resume": { params: none, check: "awake" },
   "POST /nodes/{node}/aplinfo": {
     params: { storage: v.storageName, template: v.applianceName },
     required: ["storage", "template"],

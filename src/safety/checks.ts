@@ -23,6 +23,7 @@ export type CheckCall =
   | PendingCall
   | BackupCall
   | FileCall
+  | "GET /nodes/{node}/qemu/{vmid}/status/current"
   | "GET /cluster/resources"
   | "GET /nodes/{node}/storage/{storage}/content";
 
@@ -153,6 +154,56 @@ const backup: Check = async (_call, given, pve, options) => {
   return {};
 };
 
+/** A volume of a storage, and no CD-ROM: what can grow. */
+function isVolume(value: unknown): boolean {
+  return typeof value === "string" && /^[^/,:=]+:[^,]+/.test(value) && !value.split(",").includes("media=cdrom");
+}
+
+/** The disk is there, is no base of linked clones, and what is added fits; the digest tells a second, equal call. */
+const grow: Check = async (call, given, pve, options) => {
+  const guest = guestOf(given);
+  const container = call.includes("/lxc/");
+  await refusePending(container, guest, pve, options);
+  const config: Readonly<Record<string, unknown>> & { readonly digest?: string | undefined } = container
+    ? await pve.call("GET /nodes/{node}/lxc/{vmid}/config", guest, options)
+    : await pve.call("GET /nodes/{node}/qemu/{vmid}/config", guest, options);
+  const disk = String(given.disk);
+  if (config.template === true || config.template === 1) {
+    throw new Refusal(
+      `Refused: guest ${guest.vmid} is a template, and linked clones share its disks`,
+      "Clone it first",
+    );
+  }
+  if (!isVolume(config[disk])) {
+    throw new Refusal(
+      `Refused disk=${JSON.stringify(disk)}: guest ${guest.vmid} has no disk there that could grow`,
+      `${container ? "container_config" : "vm_config"} shows its disks`,
+    );
+  }
+  await refuseOverflow(call, given, pve, options);
+  if (typeof given.digest === "string") return {};
+  if (config.digest === undefined) {
+    throw new Refusal(
+      `Refused: PVE gave no digest of the configuration of guest ${guest.vmid}, so that no race would be noticed`,
+    );
+  }
+  return { digest: config.digest };
+};
+
+/** Resuming a hibernated VM would start it, and use up its saved memory: that is start_vm's, which says so. */
+const awake: Check = async (call, given, pve, options) => {
+  await pending(call, given, pve, options);
+  const guest = guestOf(given);
+  const { lock } = await pve.call("GET /nodes/{node}/qemu/{vmid}/status/current", guest, options);
+  if (lock === undefined) return {};
+  throw new Refusal(
+    `Refused: VM ${guest.vmid} is locked (${lock})`,
+    lock === "suspended"
+      ? "It is hibernated: start_vm resumes it"
+      : "Wait until the task that holds the lock has ended",
+  );
+};
+
 const newFile: Check = async (_call, given, pve, options) => {
   await refuseExisting(given, pve, options);
   return {};
@@ -179,6 +230,18 @@ const checks: Readonly<Record<CheckName, { readonly says: string; readonly run: 
       "refused while a disk's deletion or replacement is pending, when the storage takes no backups on that node, " +
       "or when a container has a snapshot named vzdump, which PVE would remove",
     run: backup,
+  }),
+  "grow": Object.freeze({
+    says:
+      "refused while a disk's deletion or replacement is pending, for a template, for what is no disk, or when what " +
+      "is added does not fit into the storage's free space; PVE refuses it when the configuration has changed since",
+    run: grow,
+  }),
+  "awake": Object.freeze({
+    says:
+      "refused while a disk's deletion or replacement is pending, or when the VM is locked: a hibernated one would " +
+      "use up its saved memory",
+    run: awake,
   }),
   "new-file": Object.freeze({
     says: "refused when the storage has a file of that name, does not hold such files, or has less than 2 GiB free",

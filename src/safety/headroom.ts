@@ -46,6 +46,13 @@ function memoryOf(config: Given): Map<string, number> {
   return needs;
 }
 
+/** What a disk grows by. */
+function grown(config: Given, { disk, size }: Given): Map<string, number> {
+  const storage = FIRST_STORAGE.exec(String(config[String(disk)]))?.[1];
+  const mebibytes = /^\+(\d+)M$/.exec(String(size))?.[1];
+  return new Map(storage === undefined ? [] : [[storage, Number(mebibytes) * 1024 ** 2]]);
+}
+
 /** What a full clone copies, in bytes by storage. */
 function copied(config: Given, target: unknown): Map<string, number> {
   const needs = new Map<string, number>();
@@ -89,6 +96,8 @@ export async function refuseOverflow(
   if (snapshots && (given.vmstate === undefined || isNo(given.vmstate))) return;
   const needs = clones
     ? copied(await sourceOf(call, node, given, pve, options), given.storage)
+    : call.endsWith("/resize")
+    ? grown(await sourceOf(call, node, given, pve, options), given)
     : snapshots
     ? memoryOf(await sourceOf(call, node, given, pve, options))
     : allocated(call, given);

@@ -81,7 +81,7 @@ export function offers(tool: Pick<Tool, "tier">, settings: PolicySettings): bool
 
 /** Whether a tool only adds: everything else changes or interrupts what is there. */
 export function onlyAdds(tool: Pick<Tool, "name" | "tier">): boolean {
-  return tool.tier === "read" || /^(?:start|create|clone|download)_/.test(tool.name);
+  return tool.tier === "read" || /^(?:start|resume|create|clone|download)_/.test(tool.name);
 }
 
 /** What a tool would write, from its arguments. */

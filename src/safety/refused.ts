@@ -88,6 +88,11 @@ export const refusedParameters: readonly RefusedParameters[] = [
   },
   { names: ["import-working-storage", "bwlimit"], why: "They belong to importing and restoring" },
   { names: ["prune-backups"], why: "It is a retention of its own, by which older backups go after the new one" },
+  {
+    names: ["todisk", "statestorage"],
+    why: "They save a VM's memory as a volume, which the next start uses up",
+  },
+  { names: ["nocheck"], why: "It belongs to PVE's own migrations" },
   { names: ["compression"], why: "What was checked is then not what is kept" },
   { names: ["verify-certificates"], why: "With 0 anybody on the way could be the host that is named" },
   { names: ["all", "exclude"], why: "A backup is of one guest, which is named" },
@@ -258,6 +263,14 @@ export const refusedValues: readonly RefusedValues[] = [
     ],
   },
   {
+    what: "a disk's size by itself, without +",
+    why: "It could be a smaller one",
+    examples: [
+      { call: "PUT /nodes/{node}/qemu/{vmid}/resize", name: "size", value: "8G" },
+      { call: "PUT /nodes/{node}/lxc/{vmid}/resize", name: "size", value: "8192M" },
+    ],
+  },
+  {
     what: "features of a container that mount or reach the host",
     why: "Its root is close to root on the host",
     examples: [
@@ -316,13 +329,12 @@ export const refusedCalls: readonly RefusedCalls[] = [
     ],
   },
   {
-    what: "unlinking, moving and resizing disks; uploads and downloads to a storage",
+    what: "unlinking and moving disks; uploads to a storage",
     why: "They free, replace or fill volumes",
     examples: [
       "PUT /nodes/{node}/qemu/{vmid}/unlink",
       "POST /nodes/{node}/qemu/{vmid}/move_disk",
       "POST /nodes/{node}/lxc/{vmid}/move_volume",
-      "PUT /nodes/{node}/qemu/{vmid}/resize",
       "POST /nodes/{node}/storage/{storage}/upload",
       "POST /nodes/{node}/storage/{storage}/oci-registry-pull",
     ],
@@ -333,15 +345,14 @@ export const refusedCalls: readonly RefusedCalls[] = [
     examples: ["POST /nodes/{node}/qemu/{vmid}/config"],
   },
   {
-    what: "migration, templates, hard reset, suspend and resume",
+    what: "migration, templates, hard reset, and suspending to disk or inside a container",
     why: "Nothing offered needs them, and each can lose a disk's source, a way back, or unsaved work",
     examples: [
       "POST /nodes/{node}/qemu/{vmid}/migrate",
       "POST /nodes/{node}/lxc/{vmid}/migrate",
       "POST /nodes/{node}/qemu/{vmid}/template",
       "POST /nodes/{node}/qemu/{vmid}/status/reset",
-      "POST /nodes/{node}/qemu/{vmid}/status/suspend",
-      "POST /nodes/{node}/qemu/{vmid}/status/resume",
+      "POST /nodes/{node}/lxc/{vmid}/status/suspend",
     ],
   },
   {

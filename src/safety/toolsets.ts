@@ -18,6 +18,7 @@ export const toolsets: Readonly<Record<ToolsetName, ToolsetRow>> = {
   snapshots: { what: "Snapshots and backups: making them, and who has any", byDefault: true },
   backups: { what: "Backup jobs", byDefault: false },
   images: { what: "Downloading container templates, ISO images and cloud images", byDefault: false },
+  grow: { what: "Enlarging disks; pausing VMs", byDefault: false },
   cluster: { what: "High availability, replication, logs, pools, networks, firewall, disks", byDefault: false },
 };
 

@@ -79,6 +79,18 @@ export const downloadUrl: Rule = rule(
 );
 export const checksum = matching(/[0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128}/, "a SHA-2 checksum in lower-case hex");
 
+/** A disk of a VM that can grow, by its slot. */
+export const vmDisk = matching(
+  /scsi(?:\d|[12]\d|30)|virtio(?:\d|1[0-5])|sata[0-5]|ide[0-3]/,
+  "the slot of a disk, as in scsi0",
+);
+export const containerDisk = matching(
+  /rootfs|mp(?:\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])/,
+  "rootfs, or the slot of a mount point, as in mp0",
+);
+/** By how much a disk grows. A size by itself could be a smaller one. */
+export const growth = matching(/\+[1-9]\d{0,7}M/, "what is added in MiB, as in +1024M; never a size by itself");
+
 const noteText = text(500);
 /** A backup's notes. PVE wants them in one line with \n and \\ escaped, and fills in {{guestname}} and its like. */
 export const backupNotes: Rule = rule("text of at most 500 characters without {{", (value, name) => {

@@ -8,6 +8,7 @@ import { createContainer, createVm } from "./create.ts";
 import { setContainerConfig, setVmConfig } from "./guest_config.ts";
 import { guestFinder } from "./find.ts";
 import { guestLists } from "./guest_lists.ts";
+import { haltTools, resizeTools } from "./grow.ts";
 import { guestConfigs, guestStatuses } from "./guests.ts";
 import { healthOverview } from "./health.ts";
 import { cephStatus, listDisks, nodeServices, nodeSyslog, nodeUpdates, zfsStatus } from "./hosts.ts";
@@ -52,6 +53,8 @@ export const tools: readonly Tool[] = [
   listAvailableTemplates,
   downloadTemplate,
   downloadUrl,
+  ...resizeTools,
+  ...haltTools,
   listTasks,
   getTaskStatus,
   getTaskLog,

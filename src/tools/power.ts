@@ -94,7 +94,10 @@ export const powerTools = kinds.flatMap((kind) =>
             return { facts, unchanged: `It is ${wanted} already` };
           }
           if (verb === "start" && paused) {
-            return { facts, unchanged: "It is paused: a person can resume it in PVE's web interface" };
+            return {
+              facts,
+              unchanged: "It is paused: resume_vm (toolset grow) lets it go on, or a person in PVE's web interface",
+            };
           }
           if (verb === "reboot" && now.status === "stopped") {
             throw new UsageError(`${kind.word} ${vmid} is not running`, `Use start_${kind.kind}`);

@@ -7,6 +7,8 @@ export interface Example {
   readonly args: Readonly<Record<string, unknown>> | ((state: State) => Readonly<Record<string, unknown>>);
   /** The guests whose state matters: vmid → whether it runs when the call comes. */
   readonly guests?: Readonly<Record<number, boolean>>;
+  /** Whether those that run stand still. */
+  readonly paused?: boolean;
   /** Whether the answer holds what the privileges are for; PVE leaves things out without an error. */
   readonly complete?: (answer: Row) => boolean;
   /** Privileges that only the checks before a write need: without them the call succeeds all the same, less sure. */
@@ -60,7 +62,7 @@ export const examples: Readonly<Record<string, Example>> = {
     guests: on,
     complete: some("guests", (row) => row.vmid === VM),
   },
-  list_tasks: { args: {}, complete: some("tasks", (row) => JSON.stringify(row).includes("root@pam")) },
+  list_tasks: { args: { limit: 200 }, complete: some("tasks", (row) => JSON.stringify(row).includes("root@pam")) },
   get_task_status: { args: othersTask },
   get_task_log: { args: othersTask },
   wait_task: { args: othersTask },
@@ -166,6 +168,13 @@ export const examples: Readonly<Record<string, Example>> = {
   },
   create_vm_snapshot: { args: { vmid: VM, snapname: "before", memory: true }, guests: on, unseen: ["Datastore.Audit"] },
   create_container_snapshot: { args: { vmid: CONTAINER, snapname: "before" }, unseen: ["Datastore.Audit"] },
+  resize_vm_disk: { args: { vmid: VM, disk: "scsi0", size_gib: 100 }, unseen: ["Datastore.AllocateSpace"] },
+  resize_container_disk: {
+    args: { vmid: CONTAINER, disk: "rootfs", size_gib: 100 },
+    unseen: ["Datastore.AllocateSpace"],
+  },
+  suspend_vm: { args: { vmid: VM }, guests: on },
+  resume_vm: { args: { vmid: VM }, guests: on, paused: true },
   list_available_templates: { args: {}, complete: some("templates") },
   download_template: { args: { template: "archlinux-base" } },
   download_url: { args: { url: "https://cloud.debian.org/a.iso" } },
@@ -177,7 +186,7 @@ export function prepare(guests: ReadonlyMap<number, Guest>, example: Example): v
   for (const [vmid, running] of Object.entries(example.guests ?? {})) {
     const guest = guests.get(Number(vmid));
     if (guest?.kind === "qemu") guest.config.set("agent", "1");
-    if (guest !== undefined) guest.run = running ? { pid: 4711, since: 0, paused: false } : undefined;
+    if (guest !== undefined) guest.run = running ? { pid: 4711, since: 0, paused: example.paused ?? false } : undefined;
   }
 }
 

@@ -17,6 +17,8 @@ async function textOf(client: Client, name: string, args: Record<string, string>
 const filled: Readonly<Record<string, Record<string, string>>> = {
   deploy_container: { hostname: "web1", node: "pve1" },
   clone_from_template: { source: "9000 (template)", name: "web2" },
+  snapshot_before_change: { vmid: "102", change: "8 GiB of memory" },
+  backup_audit: { node: "pve1" },
   diagnose_guest: { vmid: "102" },
   capacity_review: {},
   changes_today: {},
@@ -102,13 +104,20 @@ serverTest("a server that only reads offers no prompt that writes, and says so i
   env: { PROXMOX_READ_ONLY: "true" },
 }, async ({ client }) => {
   const { prompts } = await client.listPrompts();
-  assert.deepEqual(prompts.map(({ name }) => name), ["diagnose_guest", "capacity_review", "changes_today"]);
+  assert.deepEqual(prompts.map(({ name }) => name), [
+    "backup_audit",
+    "diagnose_guest",
+    "capacity_review",
+    "changes_today",
+  ]);
   const text = client.getInstructions() ?? "";
   assert.match(text, /This server only reads/);
   assert.doesNotMatch(text, /create_|start_|clone_/);
 });
 
-serverTest("instructions fit into 2 KB and say what an agent must know", {}, async ({ client }) => {
+serverTest("instructions fit into 2 KB and say what an agent must know", {
+  env: { PROXMOX_TOOLSETS: "all" },
+}, async ({ client }) => {
   const text = client.getInstructions() ?? "";
   assert.ok(new TextEncoder().encode(text).length <= LONGEST_INSTRUCTIONS, `${text.length} characters`);
   const names = new Set(tools.map(({ name }) => name));
@@ -117,6 +126,8 @@ serverTest("instructions fit into 2 KB and say what an agent must know", {}, asy
     const said of [
       /health_overview/,
       /create_container/,
+      /download_template/,
+      /make a snapshot/,
       /do not repeat the call/,
       /a person has to do it/,
       /treat them as data/,

@@ -106,6 +106,8 @@ function base(call: Call): Record<string, unknown> {
     unprivileged: true,
     ostemplate: "local:vztmpl/debian-12-standard_12.12-1_amd64.tar.zst",
     snapname: "before",
+    disk: call.includes("/lxc/") ? "rootfs" : "scsi0",
+    size: "+1024M",
     template: "debian-13-standard_13.1-2_amd64.tar.zst",
     url: "https://cloud.debian.org/x.iso",
     content: "iso",

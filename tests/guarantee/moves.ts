@@ -303,6 +303,8 @@ const raw = anyCall.chain((call) => {
       rootfs: rarely(2, mostly("ceph:2", "local-lvm:2")),
       target: rarely(8, mostly(...nodes)),
       full: rarely(2, mostly(true, false)),
+      disk: mostly("scsi0", "rootfs", "mp0"),
+      size: mostly("+1024M", "+1M", "1G"),
       template: mostly("fedora-42-default_20250428_amd64.tar.zst"),
       url: mostly("https://cloud.debian.org/a.iso", "https://192.0.2.1/c.iso"),
       content: mostly("iso", "iso", "import"),
@@ -375,6 +377,20 @@ const arguments_: Readonly<Record<string, readonly [number, fc.Arbitrary<unknown
       notes: rarely(4, mostly("before the upgrade", "a\nb {{guestname}}")),
     }),
   ],
+  resize_vm_disk: [
+    4,
+    args({
+      vmid: mostly(...vms),
+      disk: mostly("scsi0", "scsi0", "virtio0", "efidisk0"),
+      size_gib: mostly(8, 33, 64, 200),
+    }),
+  ],
+  resize_container_disk: [
+    4,
+    args({ vmid: mostly(...containers), disk: mostly("rootfs", "rootfs", "mp0"), size_gib: mostly(8, 12, 40, 200) }),
+  ],
+  suspend_vm: [6, power(vms)],
+  resume_vm: [9, power(vms)],
   list_available_templates: [1, args({ name: rarely(2, mostly("debian")) })],
   download_template: [
     3,

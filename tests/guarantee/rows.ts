@@ -43,6 +43,8 @@ const admittedParams: Readonly<Record<string, Readonly<Record<string, unknown>>>
   "POST /nodes/{node}/qemu/{vmid}/clone": { ...vm, newid: 400 },
   "POST /nodes/{node}/qemu/{vmid}/snapshot": { ...vm, snapname: "before" },
   "POST /nodes/{node}/lxc/{vmid}/snapshot": { ...container, snapname: "before" },
+  "PUT /nodes/{node}/qemu/{vmid}/resize": { ...vm, disk: "scsi0", size: "+1024M", digest },
+  "PUT /nodes/{node}/lxc/{vmid}/resize": { ...container, disk: "rootfs", size: "+1024M", digest },
   "POST /nodes/{node}/aplinfo": { node: "pve2", storage: "nas", template: "debian-13-standard_13.1-2_amd64.tar.zst" },
   "POST /nodes/{node}/storage/{storage}/download-url": {
     node: "pve2",
@@ -134,6 +136,12 @@ const DOWNLOAD = "POST /nodes/{node}/storage/{storage}/download-url";
 const VZDUMP = "POST /nodes/{node}/vzdump";
 const CLONE = "POST /nodes/{node}/qemu/{vmid}/clone";
 
+const growth: Restricted = {
+  why: "only what is added; that it fits is for the state check",
+  refused: ["1G", "0", "1024M", "-1024M", "+0M", "+-1M", "+1K", "+1G", "+1M,x", "+1M\n", "", 1, ["+1M"]],
+  admitted: "+1M",
+};
+
 /** By call and parameter. */
 export const restricted: Readonly<Record<string, Restricted>> = {
   ...Object.fromEntries([VM_CONFIG, CREATE_VM].flatMap((call) => [
@@ -160,6 +168,7 @@ export const restricted: Readonly<Record<string, Restricted>> = {
     refused: ["-----BEGIN OPENSSH PRIVATE KEY-----\nb3Blb\n-----END OPENSSH PRIVATE KEY-----", "ssh-rsa", "", ["a"]],
     admitted: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample agent@example",
   },
+  ...Object.fromEntries(["qemu", "lxc"].map((kind) => [`PUT /nodes/{node}/${kind}/{vmid}/resize size`, growth])),
   [`${APLINFO} storage`]: {
     why: "where the template goes; that no file is there yet, and that there is space, is for the state check",
     refused: ["", "a", "../x", "/dev/sdb", "nas:vztmpl", ["nas"]],

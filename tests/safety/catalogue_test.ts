@@ -51,6 +51,10 @@ Deno.test("every write has a state check, and is never sent without what makes i
     if (/\/(?:qemu|lxc)$/.test(call)) assert.ok(required.includes("vmid"), call);
     const wanted = /\/config$/.test(call)
       ? call.includes("/lxc/") ? "container-config" : "vm-config"
+      : call.endsWith("/resize")
+      ? "grow"
+      : call.endsWith("/resume")
+      ? "awake"
       : /\/status\//.test(call)
       ? "pending"
       : call.endsWith("/snapshot")

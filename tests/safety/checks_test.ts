@@ -497,3 +497,55 @@ Deno.test("a download needs a storage for it with space, and a name that is free
     }
   }
 });
+
+Deno.test("a disk grows that is there and no template's, with the digest of what was read", async () => {
+  for (const kind of ["qemu", "lxc"] as const) {
+    const call = `PUT /nodes/{node}/${kind}/{vmid}/resize` as const;
+    const disk = kind === "qemu" ? "scsi0" : "mp0";
+    const [pendingPath, configPath] = [`/nodes/pve1/${kind}/100/pending`, `/nodes/pve1/${kind}/100/config`];
+    const held = { digest, [disk]: "local:vm-100-disk-0,size=8G" };
+    const answers = {
+      [pendingPath]: [],
+      [configPath]: held,
+      "/nodes/pve1/storage": [{ storage: "local", type: "dir", content: "images", avail: 1024 ** 3 }],
+    };
+    const given = { ...guest, disk, size: "+1024M" };
+    assert.deepEqual((await check("grow", call, given, answers)).added, { digest });
+    assert.deepEqual((await check("grow", call, { ...given, digest: "b".repeat(40) }, answers)).added, {});
+    await refuses("grow", call, { ...given, size: "+1025M" }, answers, /do not fit on storage local/);
+    const row = { key: disk, value: held[disk], delete: 1 };
+    await refuses("grow", call, given, { ...answers, [pendingPath]: [row] }, /pending change that would remove/);
+    await refuses("grow", call, given, { ...answers, [configPath]: { ...held, template: 1 } }, /is a template.*Clone/);
+    const noDigest = { [disk]: held[disk] };
+    await refuses("grow", call, given, { ...answers, [configPath]: noDigest }, /no digest/);
+    for (
+      const value of [
+        undefined,
+        "none,media=cdrom",
+        "local:iso/a.iso,media=cdrom",
+        "/srv,mp=/x",
+        "local",
+        ":x",
+        5,
+        "a=b:c",
+      ]
+    ) {
+      const other = { ...answers, [configPath]: { digest, [disk]: value, scsi9: "local:x" } };
+      const tool = kind === "qemu" ? "vm_config" : "container_config";
+      await refuses("grow", call, given, other, new RegExp(`${disk}.*no disk there that could grow\\. ${tool} shows`));
+    }
+    await check("grow", call, given, { ...answers, [configPath]: { ...held, template: 0 } });
+  }
+});
+
+Deno.test("only a VM that nothing locks goes on: a hibernated one would use up its memory", async () => {
+  const call = "POST /nodes/{node}/qemu/{vmid}/status/resume";
+  const [pendingPath, status] = ["/nodes/pve1/qemu/100/pending", "/nodes/pve1/qemu/100/status/current"];
+  const answers = { [pendingPath]: [], [status]: { status: "running", qmpstatus: "paused" } };
+  assert.deepEqual(await check("awake", call, guest, answers), { added: {}, asked: [pendingPath, status] });
+  const asleep = { ...answers, [status]: { status: "stopped", lock: "suspended" } };
+  await refuses("awake", call, guest, asleep, /VM 100 is locked \(suspended\).*start_vm resumes it/);
+  await refuses("awake", call, guest, { ...answers, [status]: { lock: "backup" } }, /\(backup\).*Wait until/);
+  const row = { key: "scsi0", value: "local:x", delete: 1 };
+  await refuses("awake", call, guest, { ...answers, [pendingPath]: [row] }, /pending change/);
+});

@@ -172,3 +172,18 @@ Deno.test("a snapshot without memory takes no space of its own, and nothing is a
     assert.deepEqual(asked, []);
   }
 });
+
+Deno.test("a disk that grows needs what is added, on its own storage", async () => {
+  const calls = {
+    "PUT /nodes/{node}/qemu/{vmid}/resize": "scsi0",
+    "PUT /nodes/{node}/lxc/{vmid}/resize": "mp0",
+  } as const;
+  for (const call of ["PUT /nodes/{node}/qemu/{vmid}/resize", "PUT /nodes/{node}/lxc/{vmid}/resize"] as const) {
+    const disk = calls[call];
+    await needs(1500 * MIB, call, { vmid: 100, disk, size: "+1500M" }, {
+      [disk]: "a:vm-100-disk-0,size=8G",
+      scsi9: "b:x",
+    });
+    await check(call, { vmid: 100, disk: "scsi7", size: "+1500M" }, { a: 0 }, { [disk]: "a:vm-100-disk-0,size=8G" });
+  }
+});

@@ -270,7 +270,11 @@ Deno.test("disruptive asks before what interrupts or changes, writes before ever
       policy.decide(tool, { vmid: 100 }, { readOnly: false, confirm }, guestOf(100, [])).verdict;
     assert.equal(verdict("never"), "allow");
     assert.equal(verdict("writes"), tool.tier === "read" ? "allow" : "ask", tool.name);
-    assert.equal(verdict("disruptive"), /^(?:stop|shutdown|reboot|set)_/.test(tool.name) ? "ask" : "allow", tool.name);
+    assert.equal(
+      verdict("disruptive"),
+      /^(?:stop|shutdown|reboot|suspend|resize|set)_/.test(tool.name) ? "ask" : "allow",
+      tool.name,
+    );
   }
 });
 

@@ -848,3 +848,39 @@ Deno.test("names of files are PVE's, with an ending that it knows", () => {
   for (const n of [0, 63, 65, 95, 97, 127, 129]) refuses(v.checksum, many(n));
   letters(v.checksum, (c) => many(63) + c, "0123456789abcdef");
 });
+
+Deno.test("a disk grows by whole MiB, and is named by a slot there can be", () => {
+  passes(v.growth, "+1M", "+1024M", "+99999999M");
+  refuses(v.growth, "+0M", "+01M", "1M", "-1M", "+1", "+1G", "+1.5M", "++1M", "+100000000M", "+M", 1024, "+1M ");
+  letters(v.growth, (c) => `+1${c}M`, DIGITS);
+  passes(
+    v.vmDisk,
+    "scsi0",
+    "scsi9",
+    "scsi10",
+    "scsi29",
+    "scsi30",
+    "virtio0",
+    "virtio15",
+    "sata0",
+    "sata5",
+    "ide0",
+    "ide3",
+  );
+  refuses(
+    v.vmDisk,
+    "scsi31",
+    "scsi01",
+    "virtio16",
+    "sata6",
+    "ide4",
+    "efidisk0",
+    "tpmstate0",
+    "unused0",
+    "rootfs",
+    "scsi",
+    "xscsi0",
+  );
+  passes(v.containerDisk, "rootfs", "mp0", "mp9", "mp10", "mp99", "mp100", "mp199", "mp200", "mp249", "mp250", "mp255");
+  refuses(v.containerDisk, "mp256", "mp260", "mp300", "mp01", "mp", "unused0", "scsi0", "rootfs0", "mp1000");
+});
