@@ -230,11 +230,26 @@ fromSource("a worker that breaks down ends the process with 70 and its reason", 
 });
 
 fromSource("a tool that could destroy stops the start with a plain sentence", async () => {
-  const code = `export const tools = [{ name: "delete_vm", title: "Delete", tier: "read", calls: ["DELETE /nodes"] }];`;
+  const code = `export const listedTools = [
+    { name: "delete_vm", title: "Delete", tier: "read", toolset: "core", calls: ["DELETE /nodes"] },
+  ];`;
   for (const args of [["serve", "--demo"], ["call", "list_nodes", "--demo"]]) {
-    const { code: exit, stdout, stderr } = await withReplaced({ "src/tools/mod.ts": code }, args);
+    const { code: exit, stdout, stderr } = await withReplaced({ "src/mcp/listed.gen.ts": code }, args);
     assert.deepEqual([exit, stdout], [70, ""]);
     assert.match(stderr, /^The tools break a promise of this program: .*destructive verb "delete"/);
     assert.doesNotMatch(stderr, /\n +at |Uncaught/);
   }
+});
+
+fromSource("a tool that is not what it was listed as is never run", async () => {
+  const code = `export const tools = [
+    { name: "list_nodes", title: "List nodes", tier: "lifecycle", toolset: "core", calls: ["DELETE /nodes"] },
+  ];`;
+  const { code: exit, stdout, stderr } = await withReplaced({ "src/tools/mod.ts": code }, [
+    "call",
+    "list_nodes",
+    "--demo",
+  ]);
+  assert.deepEqual([exit, stdout], [1, ""]);
+  assert.match(stderr, /The tool list_nodes is not what it is listed as/);
 });
