@@ -159,7 +159,9 @@ async function unattended({ words, output, client, force }: InitCommand): Promis
   if (target === undefined) {
     throw new UsageError(`Not given: ${missing.join(", ")}.`, "Give the secret on stdin, the others as NAME=value.");
   }
-  const chosen = chooseTools(tools, settings.selection).filter((tool) => offers(tool, settings));
+  const chosen = chooseTools(tools, settings.selection, settings.exec !== undefined).filter((tool) =>
+    offers(tool, settings)
+  );
   const checks = await check(target, chosen, pool);
   const bad = problems(checks);
   if (bad !== "") err(clean(bad));

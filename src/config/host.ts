@@ -3,7 +3,7 @@ import { UsageError } from "../errors.ts";
 
 const examples = "Write a name or an address, as in pve.lan, 192.0.2.10:8006 or [2001:db8::10]:8006.";
 
-/** The parts of PROXMOX_HOST; `host` is in lower case, an IPv6 address without its brackets. */
+/** The parts of an address; `host` is in lower case, an IPv6 address without its brackets. */
 export interface HostAndPort {
   readonly host: string;
   /** Undefined where the value carries none. */
@@ -11,30 +11,31 @@ export interface HostAndPort {
 }
 
 /**
- * Reads `host`, `host:port`, `[IPv6]`, `[IPv6]:port`, or any of them pasted as `https://…/…`.
+ * Reads `host`, `host:port`, `[IPv6]`, `[IPv6]:port`; PROXMOX_HOST may be any of them pasted as `https://…/…`.
  * @throws UsageError for anything else.
  */
-export function parseHost(value: string): HostAndPort {
+export function parseHost(value: string, variable = "PROXMOX_HOST"): HostAndPort {
   // Before anything is quoted: what stands in front of an @ may be a password.
   if (value.includes("@")) {
-    throw new UsageError("PROXMOX_HOST holds an @.", `The user belongs into PROXMOX_USER. ${examples}`);
+    const user = variable === "PROXMOX_HOST" ? "PROXMOX_USER" : "PROXMOX_SSH_USER";
+    throw new UsageError(`${variable} holds an @.`, `The user belongs into ${user}. ${examples}`);
   }
-  const address = withoutScheme(value);
+  const address = variable === "PROXMOX_HOST" ? withoutScheme(value) : value;
   if (isIPv6(address)) {
     throw new UsageError(
-      `PROXMOX_HOST is the IPv6 address ${JSON.stringify(value)} without brackets.`,
+      `${variable} holds the IPv6 address ${JSON.stringify(value)} without brackets.`,
       `Write [${address}], or [${address}]:8006 with a port.`,
     );
   }
   const parts = /^(?:\[([^\[\]]*)\]|([^\[\]:]*))(?::(.*))?$/s.exec(address);
-  if (parts === null) throw invalid(value);
+  if (parts === null) throw invalid(value, variable);
   const [, bracketed, plain, portText] = parts;
   const host = (bracketed ?? plain ?? "").toLowerCase();
   const valid = bracketed === undefined
     ? isIPv4(host) || isDnsName(host) && isReadAlike(host)
     : /^[0-9a-f:.]+$/.test(host) && isIPv6(host);
-  if (!valid) throw invalid(value);
-  return { host, port: portText === undefined ? undefined : parsePort("PROXMOX_HOST", portText) };
+  if (!valid) throw invalid(value, variable);
+  return { host, port: portText === undefined ? undefined : parsePort(variable, portText) };
 }
 
 /**
@@ -46,7 +47,7 @@ export function parsePort(variable: string, text: string): number {
   if (port < 1 || port > 65535) {
     throw new UsageError(
       `${variable} holds the port ${JSON.stringify(text)}.`,
-      "Give a whole number from 1 to 65535; PVE listens on 8006.",
+      `Give a whole number from 1 to 65535; ${variable.includes("SSH") ? "SSH listens on 22" : "PVE listens on 8006"}.`,
     );
   }
   return port;
@@ -91,9 +92,9 @@ function isDnsName(host: string): boolean {
     !/^(?:\d+|0x[0-9a-f]*)$/.test(labels.at(-1) ?? "");
 }
 
-function invalid(value: string): UsageError {
+function invalid(value: string, variable: string): UsageError {
   return new UsageError(
-    `PROXMOX_HOST is ${JSON.stringify(value)}, which is not the name or address of one host.`,
+    `${variable} is ${JSON.stringify(value)}, which is not the name or address of one host.`,
     examples,
   );
 }

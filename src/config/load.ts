@@ -1,6 +1,7 @@
 /** Turns environment variables and an optional file into settings: pure, strict, and complete in its complaints. */
 import * as util from "node:util";
 import { UsageError } from "../errors.ts";
+import { loadExec } from "./exec.ts";
 import { parseHost, parsePort } from "./host.ts";
 import { parseTokenName, parseTokenValue, parseUser, tokenId } from "./identity.ts";
 import {
@@ -11,6 +12,7 @@ import {
   parsePool,
   parseProtected,
 } from "./restrictions.ts";
+import { parseBoolean, parseWhole } from "./scalars.ts";
 import { settingRows, type Settings, type Trust, type Variable } from "./settings.ts";
 import { judgeNames } from "./unknown.ts";
 
@@ -71,7 +73,7 @@ export function loadSettings(
   problems.push(...judgement.problems);
   warnings.push(...judgement.warnings);
 
-  const address = setting("PROXMOX_HOST", parseHost);
+  const address = setting("PROXMOX_HOST", (text) => parseHost(text));
   const port = setting("PROXMOX_PORT", (text) => parsePort("PROXMOX_PORT", text));
   const identity = setting("PROXMOX_USER", parseUser);
   const tokenName = setting("PROXMOX_TOKEN_NAME", (text) => parseTokenName("PROXMOX_TOKEN_NAME", text));
@@ -98,6 +100,7 @@ export function loadSettings(
     30;
   const maxConnections =
     setting("PROXMOX_MAX_CONNECTIONS", (text) => parseWhole("PROXMOX_MAX_CONNECTIONS", text, 64, "connections")) ?? 8;
+  const exec = loadExec({ setting, attempt, readFile, host: address?.host, set: [...values.keys()], warnings });
   if (problems.length > 0) throw usageError(problems, values);
 
   if (fingerprint !== undefined && ca !== undefined) {
@@ -116,7 +119,7 @@ export function loadSettings(
     maxConnections,
   };
   const policy = { readOnly, protected: guarded, confirm, pool, allowPrivileged, downloadHosts };
-  return { target, missing, selection, ...policy, auditFile, file: file?.path, warnings };
+  return { target, missing, selection, ...policy, exec, auditFile, file: file?.path, warnings };
 }
 
 function parseFile(file: SettingsFile | undefined): Environment {
@@ -148,32 +151,6 @@ function merge(env: Environment, file: Environment, warnings: string[]): Map<str
     }
   }
   return values;
-}
-
-/** A typo must never widen access, so only these eight words are booleans. */
-function parseBoolean(variable: Variable, text: string): boolean {
-  switch (text.toLowerCase()) {
-    case "true":
-    case "1":
-    case "yes":
-    case "on":
-      return true;
-    case "false":
-    case "0":
-    case "no":
-    case "off":
-      return false;
-    default:
-      throw new UsageError(`${variable} is ${JSON.stringify(text)}.`, "Set it to true or false.");
-  }
-}
-
-function parseWhole(variable: Variable, text: string, max: number, unit: string): number {
-  const value = /^\d{1,4}$/.test(text) ? Number(text) : 0;
-  if (value < 1 || value > max) {
-    throw new UsageError(`${variable} is ${JSON.stringify(text)}.`, `Give a whole number of ${unit} from 1 to ${max}.`);
-  }
-  return value;
 }
 
 /** Accepts what `openssl x509 -fingerprint -sha256`, the web UI and PVE's API print: colons, case and prefix are free. */

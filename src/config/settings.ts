@@ -106,6 +106,53 @@ export const settingRows = [
     help:
       "The full path of a file that gets a line of JSON before and after every write; writes are refused when it cannot be written",
   },
+  {
+    variable: "PROXMOX_ENABLE_EXEC",
+    default: "false",
+    help:
+      "true: offers the tools that run commands and move files inside guests, as root there; off, nothing of it exists",
+  },
+  {
+    variable: "PROXMOX_EXEC_GUESTS",
+    default: "",
+    help: "The only guests that exec may enter: vmids, tag:NAMEs and pool:NAMEs, as in 250,tag:sandbox; not set: all",
+  },
+  {
+    variable: "PROXMOX_EXEC_PRIVILEGED",
+    default: "false",
+    help: "true: exec may enter privileged containers, too, whose root is close to root on the node",
+  },
+  {
+    variable: "PROXMOX_EXEC_VM",
+    default: "agent",
+    help: "How VMs are entered: agent (PVE's API and the guest agent) or ssh (qm guest exec on the node)",
+  },
+  {
+    variable: "PROXMOX_SSH_HOST",
+    default: "",
+    help:
+      "Where containers are entered: one host, several, or node=host for each, as in pve1=192.0.2.11,pve2=192.0.2.12; not set: PROXMOX_HOST",
+  },
+  { variable: "PROXMOX_SSH_PORT", default: "22", help: "The port of SSH" },
+  { variable: "PROXMOX_SSH_USER", default: "root", help: "Who logs in there; pct wants root" },
+  {
+    variable: "PROXMOX_SSH_KEY_FILE",
+    default: "",
+    help: "A file with the private key, ed25519 or RSA; its public half best goes with a forced command (docs/exec.md)",
+  },
+  {
+    variable: "PROXMOX_SSH_PASSPHRASE",
+    default: "",
+    help: "The passphrase of that key, where it has one",
+    secret: true,
+  },
+  { variable: "PROXMOX_SSH_PASSWORD", default: "", help: "The password, where there is no key", secret: true },
+  {
+    variable: "PROXMOX_SSH_HOST_KEY",
+    default: "",
+    help:
+      "Who the hosts must prove to be: SHA256:… fingerprints, separated by commas, or the full path of a known_hosts file; without it nothing is sent",
+  },
   { variable: "PROXMOX_TIMEOUT", default: "30", help: "Seconds until a request to PVE is given up" },
   { variable: "PROXMOX_MAX_CONNECTIONS", default: "8", help: "Requests to PVE at one time" },
 ] as const satisfies readonly SettingRow[];
@@ -156,6 +203,62 @@ export interface Selection {
   readonly exclude: readonly string[] | undefined;
 }
 
+/** The only guests that exec may enter. */
+export interface ExecGuests {
+  readonly vmids: readonly number[];
+  /** In lower case, as PVE keeps tags. */
+  readonly tags: readonly string[];
+  readonly pools: readonly string[];
+}
+
+/** A host that guests are entered from. */
+export interface SshHost {
+  /** The node that it is; undefined where the settings do not say. */
+  readonly node: string | undefined;
+  /** A DNS name, an IPv4 address, or an IPv6 address without brackets. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** One line of a known_hosts file. */
+export interface KnownHost {
+  /** As they stand there: names, patterns, or one hashed name. */
+  readonly hosts: readonly string[];
+  readonly revoked: boolean;
+  /** As in "ssh-ed25519". */
+  readonly type: string;
+  /** The key in base64, as it goes over the wire. */
+  readonly key: string;
+}
+
+/** What the hosts have to prove to be. */
+export type HostKeys =
+  /** "SHA256:…" without padding. */
+  | { readonly kind: "fingerprints"; readonly fingerprints: readonly string[] }
+  | { readonly kind: "known_hosts"; readonly file: string; readonly entries: readonly KnownHost[] };
+
+/** How to log in where guests are entered from; there is a key, or a password, or both. */
+export interface SshSettings {
+  readonly hosts: readonly SshHost[];
+  readonly user: string;
+  readonly key: { readonly file: string; readonly pem: string } | undefined;
+  readonly passphrase: string | undefined;
+  readonly password: string | undefined;
+  /** Undefined: nobody is trusted yet. */
+  readonly hostKeys: HostKeys | undefined;
+}
+
+/** Commands inside guests. */
+export interface ExecSettings {
+  /** Undefined: all that are not protected. */
+  readonly guests: ExecGuests | undefined;
+  /** Whether privileged containers may be entered. */
+  readonly privileged: boolean;
+  readonly vm: "agent" | "ssh";
+  /** Undefined while there is neither a key nor a password: only the guest agent can be used. */
+  readonly ssh: SshSettings | undefined;
+}
+
 /** All settings after loading. */
 export interface Settings {
   /** Undefined while required settings are missing: tools are listed, and a call says what to set. */
@@ -171,6 +274,8 @@ export interface Settings {
   readonly allowPrivileged: boolean;
   /** The hosts that files may be fetched from, with a port that is not 443. */
   readonly downloadHosts: readonly string[];
+  /** Undefined: nothing is run in guests. */
+  readonly exec: ExecSettings | undefined;
   /** A full path. */
   readonly auditFile: string | undefined;
   /** The file that settings were read from, if any. */

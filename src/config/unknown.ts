@@ -1,12 +1,9 @@
-/** Judges variables that start with PROXMOX_ and are not settings of this version: a typo or a later version's setting. */
+/** Judges variables that start with PROXMOX_ and are not settings of this version: mostly typos. */
 import { UsageError } from "../errors.ts";
 import { closest } from "./closest.ts";
 import { settingRows } from "./settings.ts";
 
 const prefix = "PROXMOX_";
-
-/** Settings of later versions that widen: to ignore one leaves less than was asked for, which is safe. */
-const laterExtension = /^PROXMOX_(?:ENABLE_EXEC|SSH_.+|EXEC_.+)$/;
 
 const restrictions: readonly string[] = [
   "PROXMOX_READ_ONLY",
@@ -20,6 +17,8 @@ const restrictions: readonly string[] = [
   "PROXMOX_TOOLSETS",
   "PROXMOX_TOOLS",
   "PROXMOX_EXCLUDE_TOOLS",
+  "PROXMOX_EXEC_GUESTS",
+  "PROXMOX_SSH_HOST_KEY",
 ];
 
 /** What is to be said about names that are not settings. */
@@ -33,24 +32,16 @@ export function judgeNames(names: readonly string[]): Judgement {
   const known = settingRows.map((row): string => row.variable);
   const problems: UsageError[] = [];
   const warnings: string[] = [];
-  const extensions: string[] = [];
   for (const name of names) {
     if (!name.startsWith(prefix) || known.includes(name)) continue;
-    if (laterExtension.test(name)) {
-      extensions.push(name);
+    const meant = closestName(name, known);
+    const question = meant === undefined ? "Run with --help to see all settings." : `Did you mean ${meant}?`;
+    // A mistyped restriction stops the start: the client hides warnings from the person who wrote it.
+    if (meant !== undefined && restrictions.includes(meant)) {
+      problems.push(new UsageError(`${name} is not a setting of this program.`, question));
     } else {
-      const meant = closestName(name, known);
-      const question = meant === undefined ? "Run with --help to see all settings." : `Did you mean ${meant}?`;
-      // A mistyped restriction stops the start: the client hides warnings from the person who wrote it.
-      if (meant !== undefined && restrictions.includes(meant)) {
-        problems.push(new UsageError(`${name} is not a setting of this program.`, question));
-      } else {
-        warnings.push(`${name} is not a setting of this program and is ignored. ${question}`);
-      }
+      warnings.push(`${name} is not a setting of this program and is ignored. ${question}`);
     }
-  }
-  if (extensions.length > 0) {
-    warnings.push(`Running commands in guests is not offered by this version; ignored: ${extensions.join(", ")}.`);
   }
   return { problems, warnings };
 }

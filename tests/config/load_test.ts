@@ -49,6 +49,7 @@ Deno.test("loadSettings fills in the defaults of a minimal environment", () => {
     pool: undefined,
     allowPrivileged: false,
     downloadHosts: [],
+    exec: undefined,
     auditFile: undefined,
     file: undefined,
     warnings: [],
@@ -183,18 +184,12 @@ Deno.test("loadSettings takes names of tools in any case, and stops at what is n
   }
 });
 
-Deno.test("loadSettings warns of extensions this version lacks", () => {
-  const settings = load({
-    ...complete,
-    PROXMOX_ENABLE_EXEC: "true",
-    PROXMOX_SSH_PASSWORD: "x",
-    PROXMOX_EXEC_VM: "ssh",
-  });
-  assert.equal(settings.warnings.length, 1);
-  assert.match(
-    settings.warnings.join(),
-    /not offered .* PROXMOX_ENABLE_EXEC, PROXMOX_SSH_PASSWORD, PROXMOX_EXEC_VM\.$/,
-  );
+Deno.test("loadSettings says that settings for commands in guests are not used while those are off", () => {
+  const settings = load({ ...complete, PROXMOX_SSH_KEY_FILE: "/nosuch", PROXMOX_EXEC_VM: "ssh" });
+  assert.equal(settings.exec, undefined);
+  assert.deepEqual(settings.warnings, [
+    "Nothing is run in guests, as PROXMOX_ENABLE_EXEC is not true; not used: PROXMOX_SSH_KEY_FILE, PROXMOX_EXEC_VM.",
+  ]);
 });
 
 Deno.test("loadSettings never shows the secret, wherever it was pasted", () => {
