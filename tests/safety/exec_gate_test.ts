@@ -1,0 +1,89 @@
+/** The gate of commands over SSH: one line of plain characters in two shapes, or a refusal. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import fc from "fast-check";
+import { Refusal } from "../../src/errors.ts";
+import { admitExec, type ExecRequest, isAdmittedExec, LONGEST_ARGV } from "../../src/safety/exec.ts";
+import { FORCED, INLINE } from "../../src/safety/exec_program.ts";
+
+const base: ExecRequest = { kind: "container", vmid: 250, seconds: 60, input: false, argv: ["true"] };
+
+/** What the host reads: the last three words, and what goes ahead of the input. */
+function readBack({ line, lead }: { line: string; lead: Uint8Array }) {
+  const [kind, vmid, data = ""] = line.split(" ").slice(-3);
+  const plain = Buffer.concat([Buffer.from(data, "base64url"), lead]);
+  const end = plain.indexOf(0);
+  const [seconds, input, more] = plain.subarray(0, end).toString().split(" ").map(Number);
+  return { kind, vmid: Number(vmid), seconds, input, more, argv: plain.subarray(end + 1).toString().split("\0") };
+}
+
+const text = fc.string({ unit: "grapheme", maxLength: 200 }).filter((text) =>
+  !text.includes("\0") && text.isWellFormed()
+);
+
+Deno.test("whatever the arguments are, the line holds plain characters only, and they come out as they went in", () => {
+  fc.assert(fc.property(
+    fc.constantFrom("container" as const, "vm" as const),
+    fc.integer({ min: 100, max: 999_999_999 }),
+    fc.integer({ min: 1, max: 86_400 }),
+    fc.boolean(),
+    fc.array(fc.oneof(text, fc.string({ minLength: 20_000, maxLength: 30_000 }).map((t) => t.replaceAll("\0", ""))), {
+      maxLength: 3,
+    }),
+    (kind, vmid, seconds, input, rest) => {
+      const argv = ["prog", ...rest];
+      const command = admitExec({ kind, vmid, seconds, input, argv });
+      assert.match(command.line, /^[A-Za-z0-9_./=+ -]+$/);
+      assert.ok(command.line.length < 131_072, "Linux takes no longer argument");
+      const { more, ...read } = readBack(command);
+      assert.equal(more, command.lead.length);
+      assert.deepEqual(read, { kind, vmid, seconds, input: input ? 1 : 0, argv });
+      assert.ok(isAdmittedExec(command));
+    },
+  ));
+});
+
+Deno.test("numbers, kinds, times and arguments that cannot be are refused", () => {
+  const wrong: readonly Record<string, unknown>[] = [
+    { vmid: 99 },
+    { vmid: -1 },
+    { vmid: 1e9 },
+    { vmid: 250.5 },
+    { vmid: NaN },
+    { vmid: "250" },
+    { vmid: "100 --" },
+    { vmid: "250;reboot" },
+    { kind: "node" },
+    { kind: "container 100 x" },
+    { seconds: 0 },
+    { seconds: 1.5 },
+    { seconds: 86_401 },
+    { argv: [] },
+    { argv: [""] },
+    { argv: ["a\0b"] },
+    { argv: ["\ud800"] },
+    { argv: ["x".repeat(LONGEST_ARGV + 1)] },
+    { argv: ["ü".repeat(LONGEST_ARGV / 2 + 1)] },
+  ];
+  for (const more of wrong) {
+    const request = { ...base };
+    Object.assign(request, more);
+    assert.throws(() => admitExec(request), Refusal, JSON.stringify(more));
+  }
+});
+
+Deno.test("only the gate makes what may be sent, and nobody changes it afterwards", () => {
+  const command = admitExec(base);
+  assert.ok(!isAdmittedExec({ ...command }));
+  assert.ok(Object.isFrozen(command));
+});
+
+Deno.test("neither program on the host has a shell or an eval in it, and both start the same two shapes", () => {
+  for (const program of [INLINE, FORCED]) {
+    const code = program.replaceAll(/^#.*$/gm, "");
+    assert.doesNotMatch(code, /\beval\b|\bsystem\b|`|\bqx\b|\bopen\b|\bdo\s+['"$]|-c\b|sh\b(?!apes?\b)/);
+    assert.match(code, /container => \['pct', 'exec', \$vmid, '--keep-env', 0\]/);
+    assert.match(code, /vm => \['qm', 'guest', 'exec', \$vmid, /);
+    assert.equal(code.match(/\bexec \{/g)?.length, 1);
+  }
+});
