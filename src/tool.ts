@@ -2,13 +2,14 @@
 import type { z } from "zod";
 import type { Call, PveClient } from "./pve/client.ts";
 import type { GuestQueue } from "./pve/queue.ts";
+import type { GuestShell } from "./ssh/shell.ts";
 import type { TaskWatch } from "./pve/watch.ts";
 
 /** How far a tool reaches. There is no tier for destroying. */
 export type Tier = "read" | "lifecycle" | "provision" | "exec";
 
 /** A named group of tools that can be switched on together. */
-export type Toolset = "core" | "inside" | "snapshots" | "backups" | "images" | "grow" | "cluster";
+export type Toolset = "core" | "inside" | "snapshots" | "backups" | "images" | "grow" | "cluster" | "exec";
 
 /** A privilege that a tool needs: one of `any`, on the path, with its variables as in PVE's documentation. */
 export interface Privilege {
@@ -35,8 +36,20 @@ export interface ToolContext<in C extends Call = Call> {
   /** Lets writes to one guest through one after the other. */
   readonly queue: GuestQueue;
   readonly server: ServerFacts;
+  /** Given to tools of tier exec only. */
+  readonly exec: ExecContext | undefined;
   /** Milliseconds since the epoch. */
   now(): number;
+}
+
+/** The way into guests, as the settings allow it. */
+export interface ExecContext {
+  /** How VMs are entered. */
+  readonly vm: "agent" | "ssh";
+  /** Whether privileged containers may be entered. */
+  readonly privileged: boolean;
+  /** Undefined where the settings give no way to log in to a node. */
+  readonly shell: GuestShell | undefined;
 }
 
 /** What the server can tell about itself; nothing of it is secret. */

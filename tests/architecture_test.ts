@@ -5,20 +5,21 @@ import { ROOT } from "./helpers/server.ts";
 /** Room → the rooms and files it may import from, beside itself. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   main: ["cli", "confine", "errors", "version"],
-  confine: ["cli", "config", "doctor", "errors", "mcp", "pve", "safety", "shape", "sim", "tool", "tools"],
+  confine: ["cli", "config", "doctor", "errors", "mcp", "pve", "safety", "shape", "sim", "ssh", "tool", "tools"],
   cli: [
     ...["config", "confine", "doctor", "errors", "init", "install", "mcp", "pve", "safety", "shape", "sim", "tool"],
     ...["tools", "version"],
   ],
+  ssh: ["safety", "config", "errors"],
   mcp: ["tool", "access", "safety", "shape", "pve", "config", "errors", "version"],
   tools: ["tool", "access", "pve", "safety", "shape", "errors"],
   access: ["tool", "pve"],
   doctor: ["access", "config", "errors", "pve", "tool"],
   init: ["access", "config", "doctor", "errors", "pve", "tool"],
-  tool: ["pve"],
+  tool: ["pve", "ssh"],
   safety: ["tool", "pve", "config", "errors"],
   pve: ["safety", "config", "errors"],
-  sim: ["pve", "safety", "errors"],
+  sim: ["pve", "safety", "ssh", "errors"],
   install: ["config", "errors"],
   config: ["errors"],
   shape: [],
@@ -30,6 +31,10 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 const ONLY: readonly { readonly from: string; readonly to: string; readonly files: readonly string[] }[] = [
   { from: "confine", to: "cli", files: ["src/cli/terminal.ts"] },
   { from: "tools", to: "safety", files: ["src/safety/checks.ts"] },
+  // Types alone: who implements it is the session's choice.
+  { from: "tool", to: "ssh", files: ["src/ssh/shell.ts"] },
+  { from: "sim", to: "ssh", files: ["src/ssh/shell.ts"] },
+  { from: "ssh", to: "safety", files: ["src/safety/exec.ts"] },
   { from: "sim", to: "safety", files: ["src/safety/catalogue.ts", "src/safety/gate.ts"] },
 ];
 
@@ -123,6 +128,7 @@ Deno.test("only the transport loads the HTTP library, and only the edge of the p
   const users = (library: RegExp) =>
     [...new Set(edges.filter(({ to }) => library.test(to)).map(({ from }) => from))].sort();
   assert.deepEqual(users(/^npm:\/?undici/), ["src/pve/transport.ts"]);
+  assert.deepEqual(users(/^npm:\/?ssh2/), ["src/ssh/connection.ts"]);
   const protocol = ["eras", "features", "message", "server", "transport"].map((name) => `src/mcp/${name}.ts`);
   assert.deepEqual(users(/^npm:\/?@modelcontextprotocol\/server/), protocol);
   const network = [
@@ -163,3 +169,12 @@ async function* sources(folder: string): AsyncGenerator<string> {
     else if (entry.name.endsWith(".ts") && !entry.name.endsWith(".gen.ts")) yield path;
   }
 }
+
+Deno.test("SSH is loaded by the first command in a guest, and by nothing before it", async () => {
+  const edges = await graph();
+  const eager = edges.filter(({ to, code, dynamic }) =>
+    /^npm:\/?ssh2|^src\/ssh\/ssh_shell/.test(to) && code && !dynamic
+  );
+  assert.deepEqual(eager, []);
+  assert.ok(edges.some(({ to, dynamic }) => /^npm:\/?ssh2/.test(to) && dynamic));
+});

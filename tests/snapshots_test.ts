@@ -4,7 +4,7 @@ import { schemasOf } from "../src/mcp/schemas.ts";
 import { annotationsOf } from "../src/mcp/server.ts";
 import { createClient } from "../src/pve/client.ts";
 import { connect } from "../src/pve/connection.ts";
-import { createSimulator, demoCluster, demoToken } from "../src/sim/mod.ts";
+import { createSimulatedShell, createSimulator, demoCluster, demoToken } from "../src/sim/mod.ts";
 import { simulatorTransport } from "../src/sim/transport.ts";
 import { tools } from "../src/tools/mod.ts";
 
@@ -88,6 +88,10 @@ const calls: readonly [string, Record<string, unknown>][] = [
   ["zfs_status", { node: "pve1" }],
   ["ceph_status", {}],
   ["console_url", { vmid: 102 }],
+  ["exec_in_container", { vmid: 250, command: "apt-get install -y nginx && systemctl is-active nginx" }],
+  ["exec_in_vm", { vmid: 101, command: "cat /etc/hostname; nosuch" }],
+  ["push_file", { vmid: 250, path: "/srv/note.txt", content: "kept\n" }],
+  ["pull_file", { vmid: 250, path: "/srv/note.txt" }],
 ];
 
 Deno.test("one whole answer of every tool", async (t) => {
@@ -104,7 +108,8 @@ Deno.test("one whole answer of every tool", async (t) => {
   const dispatch = createDispatch({
     tools,
     pve: createClient(send),
-    settings: { readOnly: false, downloadHosts: ["cloud.debian.org"] },
+    settings: { readOnly: false, downloadHosts: ["cloud.debian.org"], exec: { guests: undefined } },
+    exec: { vm: "agent", privileged: false, shell: createSimulatedShell(simulator, 0) },
     onBug,
     now: () => now,
   });

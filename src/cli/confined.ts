@@ -30,6 +30,7 @@ export function startJob(job: Job, options: SessionOptions, handlers: Handlers =
   return launch({
     assignment: { job, sources, trace: options.trace },
     target: settings?.target,
+    ssh: settings?.exec?.ssh?.hosts ?? [],
     // The launcher keeps the file open: the permission to write is gone when the first line comes.
     audit: settings?.auditFile === undefined ? undefined : auditLinesIn(openAuditFile(settings.auditFile)),
     onLog: err,

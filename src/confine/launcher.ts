@@ -1,5 +1,5 @@
 /** The launcher's side: starts the worker with one permission, gives up its own, and only then hands over the settings. */
-import type { Target } from "../config/settings.ts";
+import type { SshHost, Target } from "../config/settings.ts";
 import { UsageError } from "../errors.ts";
 import { authority } from "../pve/faults.ts";
 import { cleanEnvironment, trustSystem } from "./environment.ts";
@@ -14,6 +14,8 @@ export interface LaunchOptions {
   readonly assignment: Assignment;
   /** The one host and port to reach; undefined: no network. */
   readonly target: Pick<Target, "host" | "port" | "trust"> | undefined;
+  /** The hosts that guests are entered from; none unless exec is on. */
+  readonly ssh?: readonly Pick<SshHost, "host" | "port">[];
   /** Appends a line to the audit log, or throws; undefined where none is kept. */
   readonly audit: ((line: string) => void) | undefined;
   readonly onLog: (line: string) => void;
@@ -37,23 +39,27 @@ export interface Launched {
 /** All there are. A permission that is revoked here cannot be asked for again: the program runs with --no-prompt. */
 const PERMISSIONS = ["env", "read", "write", "net", "run", "ffi", "sys", "import"] as const;
 
-/** The worker's permissions. Its host has passed parseHost: one name or address, never a range, a list or a URL. */
-export function permissionsFor(target: Pick<Target, "host" | "port"> | undefined) {
+/** The worker's permissions. Its hosts have passed parseHost: each one name or address, never a range, a list or a URL. */
+export function permissionsFor(
+  target: Pick<Target, "host" | "port"> | undefined,
+  ssh: readonly Pick<SshHost, "host" | "port">[] = [],
+) {
   return {
-    net: target === undefined ? false : [authority(target)],
+    net: target === undefined ? false : [target, ...ssh].map(authority),
     ...{ env: false, read: false, write: false, run: false, ffi: false, sys: false, import: false },
   };
 }
 
-function start(target: LaunchOptions["target"]): Worker {
-  const options = { type: "module" as const, deno: { permissions: permissionsFor(target) } };
+function start({ target, ssh = [] }: Pick<LaunchOptions, "target" | "ssh">): Worker {
+  const options = { type: "module" as const, deno: { permissions: permissionsFor(target, ssh) } };
   try {
     return new Worker(new URL("./worker.ts", import.meta.url), options);
   } catch (error) {
     if (target === undefined || !(error instanceof Deno.errors.NotCapable)) throw error;
+    const hosts = [target, ...ssh].map(authority);
     throw new UsageError(
-      `This process may not connect to ${authority(target)}, which the settings name.`,
-      `Start it with deno task start or deno task cli, or with --allow-net=${authority(target)}.`,
+      `This process may not connect to ${hosts.join(" or ")}, which the settings name.`,
+      `Start it with deno task start or deno task cli, or with --allow-net=${hosts.join(",")}.`,
     );
   }
 }
@@ -66,7 +72,7 @@ export function launch(options: LaunchOptions): Launched {
   const { assignment, target, audit } = options;
   cleanEnvironment();
   if (target?.trust.mode === "system") trustSystem();
-  const worker = start(target);
+  const worker = start(options);
   const send = (message: ToWorker) => worker.postMessage(message);
   const result = Promise.withResolvers<unknown>();
   let loaded = false;

@@ -9,19 +9,18 @@ import { authority } from "../pve/faults.ts";
 import { undiciTransport } from "../pve/transport.ts";
 import { faultsOf } from "../safety/names.ts";
 import { cleanText } from "../shape/untrusted.ts";
-import type { SessionFacts, Tool } from "../tool.ts";
+import type { GuestShell } from "../ssh/shell.ts";
+import type { ExecContext, SessionFacts, Tool } from "../tool.ts";
 import { tools } from "../tools/mod.ts";
-import type { Loaded, SessionOptions } from "./session.ts";
+import { DEMO_POLICY, type Loaded, type SessionOptions } from "./session.ts";
 
 /** A client that says what is missing; tools are listed all the same. */
-function unconfigured(settings: Settings): PveClient {
+function unconfigured(missing: Settings["missing"]): PveClient {
   return {
     call: () =>
       Promise.reject(
         new UsageError(
-          `This server is not configured yet: ${settings.missing.join(", ")} ${
-            settings.missing.length === 1 ? "is" : "are"
-          } not set`,
+          `This server is not configured yet: ${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} not set`,
           "Set them in the environment (with a client: in the env part of its configuration of this server), then restart it; the README shows how to make a token",
         ),
       ),
@@ -34,17 +33,32 @@ function traceLine(record: RequestRecord): string {
 
 type Watch = { onRequest?: (record: RequestRecord) => void };
 
-async function demoClient(watch: Watch): Promise<PveClient> {
-  const { createSimulator, demoToken } = await import("../sim/mod.ts");
+/** A simulated PVE, and the way into its guests. */
+async function openDemo(watch: Watch): Promise<{ pve: PveClient; shell: GuestShell }> {
+  const { createSimulatedShell, createSimulator, demoToken } = await import("../sim/mod.ts");
   const { simulatorTransport } = await import("../sim/transport.ts");
   const simulator = createSimulator({ pace: 0.1 });
   const header = `PVEAPIToken=${demoToken.id}=${demoToken.secret}`;
-  return createClient(connect(simulatorTransport(simulator, header), watch));
+  return {
+    pve: createClient(connect(simulatorTransport(simulator, header), watch)),
+    shell: createSimulatedShell(simulator),
+  };
 }
 
-function realClient(settings: Settings, watch: Watch, log: (line: string) => void): PveClient {
-  const { target } = settings;
-  if (target === undefined) return unconfigured(settings);
+/** The way into guests; undefined unless exec is on. ssh2 itself is loaded with the first command. */
+async function execOf(settings: Settings | undefined, demo: GuestShell | undefined): Promise<ExecContext | undefined> {
+  if (settings === undefined) return { vm: "agent", privileged: false, shell: demo };
+  const { exec, target } = settings;
+  if (exec === undefined) return undefined;
+  const { vm, privileged, ssh } = exec;
+  if (ssh === undefined) return { vm, privileged, shell: undefined };
+  const { createSshShell } = await import("../ssh/ssh_shell.ts");
+  return { vm, privileged, shell: createSshShell(ssh, target?.timeoutSeconds ?? 30) };
+}
+
+function realClient(settings: Settings | undefined, watch: Watch, log: (line: string) => void): PveClient {
+  const target = settings?.target;
+  if (target === undefined) return unconfigured(settings?.missing ?? []);
   return createClient(connect(undiciTransport(target, (message) => log(cleanText(`Warning: ${message}`))), watch));
 }
 
@@ -75,14 +89,16 @@ export async function openLoaded(
   const faults = faultsOf(own);
   if (faults.length > 0) throw new Error(`The tools break a promise of this program: ${faults.join("; ")}`);
   const watch: Watch = trace ? { onRequest: (record) => log(traceLine(record)) } : {};
-  const pve = settings === undefined ? await demoClient(watch) : realClient(settings, watch, log);
-  const secret = settings?.target?.tokenValue;
+  const demo = settings === undefined ? await openDemo(watch) : undefined;
+  const pve = demo?.pve ?? realClient(settings, watch, log);
+  const secrets = [settings?.target?.tokenValue, settings?.exec?.ssh?.passphrase, settings?.exec?.ssh?.password];
   const dispatch = createDispatch({
     tools: own,
     pve,
-    settings: settings ?? { readOnly: false },
+    settings: settings ?? DEMO_POLICY,
+    exec: await execOf(settings, demo?.shell),
     audit,
-    secrets: secret === undefined ? [] : [secret],
+    secrets: secrets.filter((secret) => secret !== undefined),
     session: factsOf(settings),
     onBug: (error, redact) =>
       log(cleanText(redact(error instanceof Error ? error.stack ?? error.message : String(error)))),

@@ -6,7 +6,7 @@ import { listedTools } from "../mcp/listed.gen.ts";
 import type { ListedTool } from "../mcp/listed.ts";
 import type { PveClient } from "../pve/client.ts";
 import type { AuditLog } from "../safety/audit.ts";
-import { offers } from "../safety/policy.ts";
+import { offers, type PolicySettings } from "../safety/policy.ts";
 import { cleanText } from "../shape/untrusted.ts";
 import { chooseTools } from "../safety/toolsets.ts";
 
@@ -34,14 +34,19 @@ export interface Loaded {
   readonly pve: PveClient;
 }
 
+/** In the demo's guests anybody may do anything. */
+export const DEMO_POLICY: PolicySettings = { readOnly: false, exec: { guests: undefined } };
+
 /**
  * Opens a session.
  * @throws {UsageError} where the settings choose tools that do not exist
  */
 export function openSession(options: SessionOptions): Session {
   const { settings, log } = options;
-  const chosen = settings === undefined ? listedTools : chooseTools(listedTools, settings.selection);
-  const offered = chosen.filter((tool) => offers(tool, settings ?? { readOnly: false }));
+  const chosen = settings === undefined
+    ? listedTools
+    : chooseTools(listedTools, settings.selection, settings.exec !== undefined);
+  const offered = chosen.filter((tool) => offers(tool, settings ?? DEMO_POLICY));
   let loaded: Promise<Loaded> | undefined;
   function load(): Promise<Loaded> {
     // A module that could not be loaded may be there the next time.

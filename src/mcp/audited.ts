@@ -9,6 +9,20 @@ import { isRecord } from "./coerce.ts";
 /** Longer error texts are cut: PVE may answer with anything. */
 const LONGEST_ERROR = 2000;
 
+/** Longer than any command: what goes into a file, or to a program's input. */
+const BULK = 8192;
+
+/** The arguments with long content cut: a record of a megabyte would hide the others. A command stands in full. */
+export function withoutBulk(input: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries(input).map(([name, value]) =>
+      (name === "content" || name === "stdin") && typeof value === "string" && value.length > BULK
+        ? [name, `${value.slice(0, BULK)}… (${value.length - BULK} characters left out)`]
+        : [name, value]
+    ),
+  );
+}
+
 /** The entry after a call. Reads are left out of its requests: they change nothing, and waiting makes many of them. */
 export function auditAfter(
   tool: Tool,
@@ -42,10 +56,11 @@ function outcomeOf(result: unknown): Omit<AuditAfter, "event" | "tool" | "reques
   if (result instanceof UsageError) return { outcome: "usage", error: result.message };
   if (result instanceof Error) return { outcome: "bug", error: result.message };
   if (!isRecord(result)) return { outcome: "bug", error: "no answer" };
-  const { state, vmid, upid, changes } = result;
+  const { state, vmid, upid, changes, exit_code } = result;
   return {
     outcome: typeof state === "string" ? state : "ok",
     ...(vmid === undefined ? {} : { vmid }),
+    ...(exit_code === undefined ? {} : { exit_code }),
     ...(upid === undefined ? {} : { upid }),
     ...(changes === undefined ? {} : { changes }),
   };

@@ -6,13 +6,13 @@ import { GuestQueue } from "../pve/queue.ts";
 import { TaskWatch } from "../pve/watch.ts";
 import { type AuditLog, createAudit } from "../safety/audit.ts";
 import { decide, type GuestFacts, judge, needsFacts, offers, type PolicySettings } from "../safety/policy.ts";
-import { subjectOf, withPool, writeIn, writeOf } from "../safety/policy.ts";
+import { ENTERING, subjectOf, withPool, writeIn, writeOf } from "../safety/policy.ts";
 import { type Redact, redacted, redactor, secretsIn } from "../safety/redact.ts";
 import { oneLine } from "../shape/table.ts";
 import { untrusted } from "../shape/untrusted.ts";
-import type { ServerFacts, SessionFacts, StartedTask, Tool } from "../tool.ts";
+import type { ExecContext, ServerFacts, SessionFacts, StartedTask, Tool } from "../tool.ts";
 import { VERSION } from "../version.ts";
-import { auditAfter } from "./audited.ts";
+import { auditAfter, withoutBulk } from "./audited.ts";
 import { createConfirmations, type Dialogue, questionAbout } from "./confirm.ts";
 import { type CallResult, failure, isExpected, question, success, warned } from "./content.ts";
 import { explained } from "./explain.ts";
@@ -40,6 +40,8 @@ export interface DispatchOptions {
   readonly audit?: AuditLog | undefined;
   /** Never to be shown: the token's secret. */
   readonly secrets?: readonly string[];
+  /** The way into guests; undefined: there is none. */
+  readonly exec?: ExecContext | undefined;
   /** What server_info tells beside what is known here. */
   readonly session?: SessionFacts;
   /** Milliseconds since the epoch; tests hand in a clock. Default: the system's. */
@@ -83,7 +85,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     const record = tool.tier === "read" ? undefined : await audit?.open({
       event: "before",
       tool: tool.name,
-      arguments: redacted(input, redact),
+      arguments: redacted(withoutBulk(input), redact),
       ...(decision.verdict === "ask" ? { confirmed: true } : {}),
     });
     try {
@@ -96,6 +98,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
         watch,
         queue,
         server,
+        exec: tool.tier === "exec" ? supervisedExec(options.exec, settings, guest, requests) : undefined,
         now: options.now ?? Date.now,
       });
       const checked = tool.output.safeParse(answer);
@@ -174,6 +177,36 @@ function supervised(
       const refused = write === undefined ? undefined : judge(write, settings, guest);
       if (refused !== undefined) return Promise.reject(new Refusal(`Refused: ${refused.reason}`, refused.remedy));
       return pve.call(call, params, { ...options, onRequest: (request) => requests.push(request) });
+    },
+  };
+}
+
+/** A way into guests that holds every command against the policy once more, and records that it was sent. */
+function supervisedExec(
+  exec: ExecContext | undefined,
+  settings: PolicySettings,
+  guest: GuestFacts | undefined,
+  requests: RequestRecord[],
+): ExecContext | undefined {
+  const shell = exec?.shell;
+  if (exec === undefined || shell === undefined) return exec;
+  return {
+    ...exec,
+    shell: {
+      async run(command, options) {
+        const { kind, node, vmid } = command;
+        const write = writeIn(ENTERING[0] ?? "", { vmid });
+        const refused = write === undefined ? undefined : judge(write, settings, guest);
+        if (refused !== undefined) throw new Refusal(`Refused: ${refused.reason}`, refused.remedy);
+        const started = performance.now();
+        const path = `/nodes/${node}/${kind === "vm" ? "qemu" : "lxc"}/${vmid}`;
+        const record = { call: "SSH", method: "SSH", path, query: [], body: ["argv"], status: undefined };
+        try {
+          return await shell.run(command, options);
+        } finally {
+          requests.push({ ...record, durationMs: performance.now() - started });
+        }
+      },
     },
   };
 }

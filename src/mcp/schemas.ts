@@ -33,7 +33,13 @@ export function schemasOf(tool: Tool): Schemas {
  * settings of set_* by the names that create_* describes.
  */
 function leanInput(schema: JsonSchema): JsonSchema {
-  const { $schema: _schema, minLength: _least, maxLength: _most, pattern: _pattern, keysAs, ...rest } = schema;
+  const { $schema: _schema, minLength: _least, maxLength: _most, pattern: _pattern, keysAs, ...whole } = schema;
+  // Lists and maps of texts: what their parts may be is checked here, too.
+  const { propertyNames: _names, minItems: _fewest, maxItems: _longest, ...rest } = whole;
+  if (isRecord(rest.items)) return { ...rest, items: leanInput(rest.items) };
+  if (isRecord(rest.additionalProperties)) {
+    return { ...rest, additionalProperties: leanInput(rest.additionalProperties) };
+  }
   if (!isRecord(rest.properties)) return rest;
   const fields = Object.entries(rest.properties).flatMap(([name, field]) =>
     isRecord(field) ? [[name, field] as const] : []

@@ -205,6 +205,14 @@ export interface PveApi {
     params: {  };
     result: Readonly<Record<string, unknown>>;
   };
+  "POST /nodes/{node}/qemu/{vmid}/agent/exec": {
+    params: { command: readonly string[]; "input-data"?: string | number | undefined; node: string; vmid: number };
+    result: { readonly pid?: number | undefined };
+  };
+  "GET /nodes/{node}/qemu/{vmid}/agent/exec-status": {
+    params: { node: string; pid: number; vmid: number };
+    result: { readonly "err-data"?: string | undefined; readonly "err-truncated"?: boolean | undefined; readonly exitcode?: number | undefined; readonly exited?: boolean | undefined; readonly "out-data"?: string | undefined; readonly "out-truncated"?: boolean | undefined; readonly signal?: number | undefined };
+  };
   "GET /nodes/{node}/tasks": {
     params: { errors?: never; limit?: number | undefined; node: string; since?: number | undefined; source?: "archive" | "active" | "all" | undefined; start?: never; statusfilter?: string | number | undefined; typefilter?: string | number | undefined; until?: never; userfilter?: never; vmid?: number | undefined };
     result: readonly ({ readonly endtime?: number | undefined; readonly id?: string | undefined; readonly node: string; readonly pid?: number | undefined; readonly pstart?: number | undefined; readonly starttime?: number | undefined; readonly status?: string | undefined; readonly type?: string | undefined; readonly upid: string; readonly user?: string | undefined })[];

@@ -28,6 +28,8 @@ export interface AuditAfter {
   readonly error?: string;
   readonly vmid?: unknown;
   readonly upid?: unknown;
+  /** Of a command inside a guest. */
+  readonly exit_code?: unknown;
   /** What was changed, with the old values. */
   readonly changes?: unknown;
   readonly requests: readonly AuditedRequest[];

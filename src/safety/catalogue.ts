@@ -23,6 +23,8 @@ export interface Entry {
   /** Parameters without which the request is refused. */
   readonly required?: readonly string[];
   readonly check?: CheckName;
+  /** The one kind of parameter that stands several times in a request: a list, in its order. */
+  readonly repeated?: readonly string[];
 }
 
 const cpuAndMemory = {
@@ -175,6 +177,13 @@ const requests = {
   "GET /nodes/{node}/disks/list": { params: none },
   "GET /nodes/{node}/disks/zfs": { params: none },
   "GET /cluster/ceph/status": { params: none },
+  // Commands inside a VM, for the tools of tier exec and no other.
+  "POST /nodes/{node}/qemu/{vmid}/agent/exec": {
+    params: { command: r.argument(120_000), "input-data": r.ascii(65_536) },
+    required: ["command"],
+    repeated: ["command"],
+  },
+  "GET /nodes/{node}/qemu/{vmid}/agent/exec-status": { params: { pid: r.integer(1, 4_294_967_295) } },
   "GET /nodes/{node}/tasks": {
     params: {
       source: r.oneOf("archive", "active", "all"),

@@ -87,19 +87,34 @@ export function admit(call: string, params: Readonly<Record<string, unknown>>): 
     return rule(value, name);
   });
   const sent = new Map<string, string>();
+  const repeated: (readonly [string, string])[] = [];
   for (const [name, value] of Object.entries(params)) {
     if (inPath.has(name) || value === undefined) continue;
     const rule = ruleFor(entry, name);
     if (rule === undefined) {
       throw new Refusal(`Refused ${call}: the parameter ${JSON.stringify(name)} is never sent with it`);
     }
+    if (entry.repeated?.includes(name) === true) {
+      if (!Array.isArray(value)) refuse(name, kindOf(value), "it must be a list of texts");
+      const parts: unknown[] = value;
+      if (parts.length === 0) refuse(name, "", "it must not be empty");
+      for (const part of parts) {
+        if (typeof part !== "string") refuse(name, kindOf(part), "it must be a list of texts");
+        repeated.push([name, rule(part, name)]);
+      }
+      continue;
+    }
     if (!isScalar(value)) refuse(name, kindOf(value), "it must be text, a number or a boolean");
     sent.set(name, rule(value, name));
   }
   for (const name of entry.required ?? []) {
-    if (!sent.has(name)) throw new Refusal(`Refused ${call}: it is never sent without ${name}`);
+    if (!sent.has(name) && !repeated.some(([other]) => other === name)) {
+      throw new Refusal(`Refused ${call}: it is never sent without ${name}`);
+    }
   }
-  const encoded = [...sent].map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`).join(
+  const encoded = [...sent, ...repeated].map(([name, value]) =>
+    `${encodeURIComponent(name)}=${encodeURIComponent(value)}`
+  ).join(
     "&",
   );
   const request: Admitted = Object.freeze({

@@ -3,6 +3,7 @@ import type { Tool } from "../tool.ts";
 import { type Call, catalogue } from "./catalogue.ts";
 import { wordsOf } from "./checks.ts";
 import { entryOf, isCall } from "./gate.ts";
+import { ENTERING } from "./policy.ts";
 import { notPromised, refusedCalls, refusedParameters, refusedValues } from "./refused.ts";
 
 /** A request that reads. */
@@ -78,6 +79,10 @@ export function guarantee(tools: readonly Pick<Tool, "name" | "calls">[]): Guara
   };
 }
 
+/** What stands in the place of a state check: no state makes a command harmless. */
+const ONLY_EXEC =
+  "Sent only where PROXMOX_ENABLE_EXEC is true, to guests that PROXMOX_EXEC_GUESTS and PROXMOX_PROTECTED let in";
+
 function writeRows(calls: readonly Call[], tools: readonly Pick<Tool, "name" | "calls">[]): WriteRow[] {
   const rows = new Map<string, WriteRow>();
   for (const call of calls) {
@@ -94,7 +99,7 @@ function writeRows(calls: readonly Call[], tools: readonly Pick<Tool, "name" | "
       tools: [...new Set([...before?.tools ?? [], ...users])],
       required,
       optional,
-      check: check === undefined ? "none" : wordsOf(check),
+      check: check !== undefined ? wordsOf(check) : ENTERING.includes(call) ? ONLY_EXEC : "none",
     });
   }
   return [...rows.values()];

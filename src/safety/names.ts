@@ -2,6 +2,7 @@
 import type { Tool } from "../tool.ts";
 import type { Call } from "./catalogue.ts";
 import { isCall } from "./gate.ts";
+import { ENTERING } from "./policy.ts";
 
 /** Verbs that no tool's name may hold: what they do is for humans. */
 export const DESTRUCTIVE_VERBS = [
@@ -103,7 +104,7 @@ const READS: readonly Call[] = [
 /**
  * What is wrong with a list of tools, one sentence each; none where the server may start.
  */
-export function faultsOf(tools: readonly Pick<Tool, "name" | "title" | "tier" | "calls">[]): string[] {
+export function faultsOf(tools: readonly Pick<Tool, "name" | "toolset" | "title" | "tier" | "calls">[]): string[] {
   const faults: string[] = [];
   const seen = new Set<string>();
   for (const tool of tools) {
@@ -112,7 +113,13 @@ export function faultsOf(tools: readonly Pick<Tool, "name" | "title" | "tier" | 
     const words = `${tool.name} ${tool.title}`.toLowerCase().split(/[^a-z]+/);
     const verb = DESTRUCTIVE_VERBS.find((verb) => words.includes(verb));
     if (verb !== undefined) faults.push(`Tool ${tool.name} has the destructive verb "${verb}" in its name or title`);
+    if ((tool.tier === "exec") !== (tool.toolset === "exec")) {
+      faults.push(`Tool ${tool.name} is of one of tier exec and toolset exec, and not of the other`);
+    }
     for (const call of tool.calls) {
+      if (tool.tier !== "exec" && ENTERING.includes(call)) {
+        faults.push(`Tool ${tool.name} is of tier ${tool.tier} and declares ${call}`);
+      }
       if (!isCall(call)) faults.push(`Tool ${tool.name} declares ${String(call)}, which is not in the catalogue`);
       else if (tool.tier === "read" && !READS.includes(call)) {
         faults.push(`Tool ${tool.name} is of tier read and declares ${call}`);

@@ -1,5 +1,5 @@
 /** Whether a call may be made under the present settings: pure, and asked before every call and before every write. */
-import type { Confirm, Protected } from "../config/settings.ts";
+import type { Confirm, ExecGuests, Protected } from "../config/settings.ts";
 import type { Tool } from "../tool.ts";
 import type { Call } from "./catalogue.ts";
 import { hostIn } from "./values.ts";
@@ -15,6 +15,8 @@ export interface PolicySettings {
   readonly allowPrivileged?: boolean;
   /** The hosts that files may be fetched from, as in "cloud.debian.org" or "nas.lan:8443". */
   readonly downloadHosts?: readonly string[];
+  /** Undefined: nothing is run in guests. */
+  readonly exec?: { readonly guests: ExecGuests | undefined } | undefined;
 }
 
 /** A guest as PVE has just described it. */
@@ -25,6 +27,7 @@ export interface GuestFacts {
   readonly status: string | undefined;
   readonly name: string | undefined;
   readonly tags: readonly string[];
+  readonly pool?: string | undefined;
   /** "suspended": hibernated, and starting it uses up its saved memory. */
   readonly lock?: string | undefined;
 }
@@ -44,6 +47,8 @@ export interface Write {
   readonly stores: boolean;
   /** The address that a node is to fetch. */
   readonly fetches: string | undefined;
+  /** Whether it runs something inside the guest. */
+  readonly enters: boolean;
 }
 
 export interface Refused {
@@ -70,12 +75,19 @@ const STORES: readonly string[] = [
   "POST /nodes/{node}/storage/{storage}/download-url",
 ] satisfies Call[];
 
+/** The requests that run something inside a guest, or tell what came of it. */
+export const ENTERING: readonly string[] = [
+  "POST /nodes/{node}/qemu/{vmid}/agent/exec",
+  "GET /nodes/{node}/qemu/{vmid}/agent/exec-status",
+] satisfies Call[];
+
 function refuse(reason: string, remedy: string): Refused {
   return { verdict: "refuse", reason, remedy };
 }
 
 /** Whether the settings offer a tool at all. */
 export function offers(tool: Pick<Tool, "tier">, settings: PolicySettings): boolean {
+  if (tool.tier === "exec" && settings.exec === undefined) return false;
   return !settings.readOnly || tool.tier === "read";
 }
 
@@ -85,7 +97,7 @@ export function onlyAdds(tool: Pick<Tool, "name" | "tier">): boolean {
 }
 
 /** What a tool would write, from its arguments. */
-export function writeOf(tool: Pick<Tool, "calls">, input: Values): Write {
+export function writeOf(tool: Pick<Tool, "calls" | "tier">, input: Values): Write {
   const settings: Values = Object(input.config);
   const creates = tool.calls.some((call) => CREATES.includes(call));
   return {
@@ -97,17 +109,19 @@ export function writeOf(tool: Pick<Tool, "calls">, input: Values): Write {
     privileged: isFalse(input.unprivileged),
     stores: tool.calls.some((call) => STORES.includes(call)),
     fetches: text(input.url),
+    enters: tool.tier === "exec",
   };
 }
 
 /** The guest a call is about, whether it changes or only copies it; undefined for one that is made from nothing. */
-export function subjectOf(tool: Pick<Tool, "calls">, input: Values): number | undefined {
+export function subjectOf(tool: Pick<Tool, "calls" | "tier">, input: Values): number | undefined {
   return writeOf(tool, input).changes ?? number(input.source_vmid);
 }
 
 /** What a request would write; undefined for a request that only reads. */
 export function writeIn(call: string, params: Values): Write | undefined {
-  if (call.startsWith("GET ")) return undefined;
+  const enters = ENTERING.includes(call);
+  if (call.startsWith("GET ") && !enters) return undefined;
   const creates = CREATES.includes(call);
   return {
     changes: creates ? undefined : number(params.vmid),
@@ -118,6 +132,7 @@ export function writeIn(call: string, params: Values): Write | undefined {
     privileged: isFalse(params.unprivileged),
     stores: STORES.includes(call),
     fetches: text(params.url),
+    enters,
   };
 }
 
@@ -125,7 +140,9 @@ export function writeIn(call: string, params: Values): Write | undefined {
 export function needsFacts(tool: Pick<Tool, "name" | "tier">, settings: PolicySettings, input: Values = {}): boolean {
   if (tool.tier === "read") return false;
   const mayWake = settings.confirm === "disruptive" && tool.name === "start_vm";
-  return (settings.protected?.tags.length ?? 0) > 0 || mayWake || asks(tool, settings, input, undefined);
+  const { tags = [], pools = [] } = settings.exec?.guests ?? {};
+  const marked = tags.length > 0 || (tool.tier === "exec" && pools.length > 0);
+  return (settings.protected?.tags.length ?? 0) > 0 || marked || mayWake || asks(tool, settings, input, undefined);
 }
 
 /** Whether a person is asked before a tool writes. Starting a hibernated VM uses up its saved memory: that disrupts, too. */
@@ -148,6 +165,7 @@ export function decide(
   settings: PolicySettings,
   guest: GuestFacts | undefined,
 ): Decision {
+  if (tool.tier === "exec" && settings.exec === undefined) return execOff;
   if (!offers(tool, settings)) {
     return refuse(
       `${tool.name} changes something, and this server only reads`,
@@ -163,6 +181,11 @@ export function decide(
   if (subject !== undefined && guest?.vmid !== subject) return invisible(subject);
   return { verdict: "ask" };
 }
+
+const execOff = refuse(
+  "commands and files in guests are switched off",
+  "Only the person who runs this server can allow it, by PROXMOX_ENABLE_EXEC=true",
+);
 
 function invisible(vmid: number): Refused {
   return refuse(
@@ -218,6 +241,9 @@ export function judge(write: Write, settings: PolicySettings, guest: GuestFacts 
       );
     }
   }
+  const refused = write.enters ? judgeEntering(write, settings, guest) : judgeOpening(write, settings, guest);
+  if (refused !== undefined) return refused;
+  if (write.enters) return undefined;
   const { pool } = settings;
   if (pool !== undefined && write.pool !== (write.creates ? pool : undefined)) {
     return refuse(
@@ -230,8 +256,46 @@ export function judge(write: Write, settings: PolicySettings, guest: GuestFacts 
   return undefined;
 }
 
+/** Whether a guest may be entered. */
+function judgeEntering(write: Write, { exec }: PolicySettings, guest: GuestFacts | undefined): Refused | undefined {
+  if (exec === undefined) return execOff;
+  const { guests } = exec;
+  const vmid = write.changes;
+  if (vmid === undefined || guests === undefined || guests.vmids.includes(vmid)) return undefined;
+  if (guests.tags.length + guests.pools.length > 0) {
+    if (guest?.vmid !== vmid) return invisible(vmid);
+    if (lowered(guest.tags).some((tag) => guests.tags.includes(tag))) return undefined;
+    if (guest.pool !== undefined && guests.pools.includes(guest.pool)) return undefined;
+  }
+  return refuse(
+    `guest ${vmid} is not among those that may be entered`,
+    "The person who runs this server has named them in PROXMOX_EXEC_GUESTS",
+  );
+}
+
+/** Refuses what would let commands into a guest, or keep them out: that is for a person. */
+function judgeOpening(write: Write, settings: PolicySettings, guest: GuestFacts | undefined): Refused | undefined {
+  const guests = settings.exec?.guests;
+  if (guests === undefined) return undefined;
+  const { tags, pools } = guests;
+  const remedy = "Leave it as it is; the person who runs this server has named it in PROXMOX_EXEC_GUESTS";
+  if (tags.length > 0 && write.tags !== undefined) {
+    if (write.changes !== undefined && guest?.vmid !== write.changes) return invisible(write.changes);
+    const present = write.creates ? [] : lowered(guest?.tags ?? []);
+    const wanted = lowered(write.tags.split(/[;,\s]/));
+    const changed = tags.find((tag) => present.includes(tag) !== wanted.includes(tag));
+    if (changed !== undefined) {
+      return refuse(`the tag ${changed} says where commands may be run, and only a person gives or takes it`, remedy);
+    }
+  }
+  if (write.pool !== undefined && pools.includes(write.pool) && write.pool !== settings.pool) {
+    return refuse(`commands may be run in the pool ${write.pool}, and only a person puts guests there`, remedy);
+  }
+  return undefined;
+}
+
 /** The arguments with the pool of the settings, where the call makes a guest and names no pool itself. */
-export function withPool<I extends Values>(tool: Pick<Tool, "calls">, input: I, settings: PolicySettings): I {
+export function withPool<I extends Values>(tool: Pick<Tool, "calls" | "tier">, input: I, settings: PolicySettings): I {
   if (settings.pool === undefined || input.pool !== undefined || !writeOf(tool, input).creates) return input;
   return { ...input, pool: settings.pool };
 }

@@ -367,10 +367,9 @@ export const refusedCalls: readonly RefusedCalls[] = [
     ],
   },
   {
-    what: "commands, files and consoles of guests and nodes",
-    why: "What runs there can delete",
+    what: "files and consoles of guests, commands of nodes",
+    why: "What runs there can delete; commands inside guests are sent only where PROXMOX_ENABLE_EXEC is true",
     examples: [
-      "POST /nodes/{node}/qemu/{vmid}/agent/exec",
       "POST /nodes/{node}/qemu/{vmid}/agent/file-write",
       "POST /nodes/{node}/termproxy",
     ],
@@ -379,6 +378,7 @@ export const refusedCalls: readonly RefusedCalls[] = [
 
 /** What is not promised, as plainly as what is. */
 export const notPromised: readonly string[] = [
+  "With PROXMOX_ENABLE_EXEC=true commands run inside guests, as root there: they can delete whatever the guest holds.",
   "stop_vm and stop_container cut the power: what the guest had not written is lost.",
   "set_vm_config and set_container_config change values. The answer gives the old ones.",
   "Starting a hibernated VM consumes its saved memory image: that is what resuming means. The answer says so.",

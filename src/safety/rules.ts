@@ -99,6 +99,27 @@ export function text(maximum: number): Rule {
   });
 }
 
+/** One argument of a program: any text but the NUL that ends it. */
+export function argument(maximum: number): Rule {
+  return rule(`any text of at most ${maximum} characters, without NUL`, (value, name) => {
+    if (typeof value !== "string") return refuse(name, value, "it must be text");
+    if (value.length > maximum) return refuse(name, value, `it has more than ${maximum} characters`);
+    if (value.includes("\0")) return refuse(name, value, "it holds a NUL character");
+    if (!value.isWellFormed()) return refuse(name, value, "it is not valid Unicode");
+    return value;
+  });
+}
+
+/** Input of a program in ASCII: PVE encodes it byte by byte, and would fail at any other character. */
+export function ascii(maximum: number): Rule {
+  return rule(`ASCII text of at most ${maximum} characters`, (value, name) => {
+    if (typeof value !== "string") return refuse(name, value, "it must be text");
+    if (value.length > maximum) return refuse(name, value, `it has more than ${maximum} characters`);
+    // deno-lint-ignore no-control-regex
+    return /^[\x01-\x7f]*$/.test(value) ? value : refuse(name, value, "it must be ASCII, without NUL");
+  });
+}
+
 /**
  * A secret: one line of text that never appears in the message of a refusal. YAML knows more line ends than \n, and PVE
  * writes what looks like a password's hash into cloud-init's YAML as it is.

@@ -20,23 +20,38 @@ export const toolsets: Readonly<Record<ToolsetName, ToolsetRow>> = {
   images: { what: "Downloading container templates, ISO images and cloud images", byDefault: false },
   grow: { what: "Enlarging disks; pausing VMs", byDefault: false },
   cluster: { what: "High availability, replication, logs, pools, networks, firewall, disks", byDefault: false },
+  exec: {
+    what: "Commands and files inside guests; on exactly when PROXMOX_ENABLE_EXEC is true, whatever toolsets are named",
+    byDefault: false,
+  },
 };
 
 /**
- * The tools that the settings choose, in the order of `all`.
+ * The tools that the settings choose, in the order of `all`; those of tier exec only with `exec`.
  * @throws {UsageError} for a name that does not exist, and where nothing is left: a typo must never widen access
  */
-export function chooseTools<T extends Pick<Tool, "name" | "toolset">>(
+export function chooseTools<T extends Pick<Tool, "name" | "tier" | "toolset">>(
   all: readonly T[],
   { toolsets: sets, tools, exclude = [] }: Selection,
+  exec: boolean,
 ): readonly T[] {
   const names = all.map(({ name }) => name);
   known("PROXMOX_TOOLSETS", "toolset", sets ?? [], [...Object.keys(toolsets), "default", "all"]);
   known("PROXMOX_TOOLS", "tool", tools ?? [], names);
   known("PROXMOX_EXCLUDE_TOOLS", "tool", exclude, names);
+  const off = exec ? undefined : all.find(({ name, tier }) => tier === "exec" && (tools ?? []).includes(name));
+  if (off !== undefined || (!exec && sets?.includes("exec") === true)) {
+    throw new UsageError(
+      `${
+        off === undefined ? "PROXMOX_TOOLSETS names exec" : `PROXMOX_TOOLS names ${off.name}`
+      }, and commands in guests are off.`,
+      "Set PROXMOX_ENABLE_EXEC=true, after reading what that grants (docs/exec.md), or leave it out.",
+    );
+  }
   const wanted = new Set(sets ?? (tools === undefined ? ["default"] : []));
-  const chosen = all.filter(({ name, toolset }) =>
-    !exclude.includes(name) &&
+  if (exec && (sets !== undefined || tools === undefined)) wanted.add("exec");
+  const chosen = all.filter(({ name, tier, toolset }) =>
+    (exec || tier !== "exec") && !exclude.includes(name) &&
     (wanted.has("all") || wanted.has(toolset) || (wanted.has("default") && toolsets[toolset].byDefault) ||
       (tools ?? []).includes(name))
   );

@@ -27,6 +27,10 @@ const LONGEST: ReadonlyMap<string, number> = new Map([
   ["warnings", 300],
   ["old", 10_000],
   ["new", 10_000],
+  // What a command puts out, and what stands in a file: the tools that bring it cut it themselves.
+  ["stdout", 1_500_000],
+  ["stderr", 1_500_000],
+  ["content", 1_500_000],
 ]);
 const LONGEST_OTHER = 1000;
 const LONGEST_KEY = 100;

@@ -301,6 +301,12 @@ export function demoCluster(now: number = Date.now()): State {
     options: new Map([["storage", "nas"], ["vmid", "101,102,104,202"], ["mode", "snapshot"], ["compress", "zstd"]]),
     next: nextRun("02:00", now),
   });
+  // The last one, so that it shifts no number of the others.
+  on("pve1", 250, {
+    ...container(state, "sandbox", "debian", 2, 1024),
+    rootfs: "local-lvm:8",
+    tags: "sandbox",
+  }, up(11));
   return state;
 }
 

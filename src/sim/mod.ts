@@ -3,6 +3,7 @@ export { demoCluster, largeCluster } from "./demo.ts";
 export { auditorToken, bareToken, demoToken, rootTicket, rootToken } from "./demo_access.ts";
 export type { Clock } from "./engine.ts";
 export type { SimulatedRequest } from "./request.ts";
+export { createSimulatedShell } from "./guest_way.ts";
 export { createSimulator } from "./simulator.ts";
 export type { RequestRecord, SimulatedAnswer, Simulator, SimulatorOptions } from "./simulator.ts";
 export { addGuest, addVolume, emptyState } from "./build.ts";

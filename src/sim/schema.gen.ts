@@ -52,6 +52,8 @@ export interface SimulatorApi {
   "GET /nodes/{node}/disks/list": { "include-partitions"?: boolean | undefined; node: string; skipsmart?: boolean | undefined; type?: "unused" | "journal_disks" | undefined };
   "GET /nodes/{node}/disks/zfs": { node: string };
   "GET /cluster/ceph/status": {  };
+  "POST /nodes/{node}/qemu/{vmid}/agent/exec": { command: readonly string[]; "input-data"?: string | number | undefined; node: string; vmid: number };
+  "GET /nodes/{node}/qemu/{vmid}/agent/exec-status": { node: string; pid: number; vmid: number };
   "GET /nodes/{node}/tasks": { errors?: boolean | undefined; limit?: number | undefined; node: string; since?: number | undefined; source?: "archive" | "active" | "all" | undefined; start?: number | undefined; statusfilter?: string | number | undefined; typefilter?: string | number | undefined; until?: number | undefined; userfilter?: string | number | undefined; vmid?: number | undefined };
   "GET /nodes/{node}/tasks/{upid}/status": { node: string; upid: string };
   "GET /nodes/{node}/tasks/{upid}/log": { download?: boolean | undefined; limit?: number | undefined; node: string; start?: number | undefined; upid: string };

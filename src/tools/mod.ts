@@ -6,6 +6,8 @@ import { cloneContainer, cloneVm } from "./clone.ts";
 import { clusterLog, haStatus, listPools, listReplication } from "./cluster.ts";
 import { createContainer, createVm } from "./create.ts";
 import { setContainerConfig, setVmConfig } from "./guest_config.ts";
+import { execTools } from "./exec.ts";
+import { fileTools } from "./files.ts";
 import { guestFinder } from "./find.ts";
 import { guestLists } from "./guest_lists.ts";
 import { haltTools, resizeTools } from "./grow.ts";
@@ -79,4 +81,6 @@ export const tools: readonly Tool[] = [
   zfsStatus,
   cephStatus,
   consoleUrl,
+  ...execTools,
+  ...fileTools,
 ];

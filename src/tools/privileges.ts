@@ -96,3 +96,16 @@ export const toSetContainer: readonly Privilege[] = [
   { path: GUEST, any: ["VM.Allocate"], when: nesting },
   ...newDisk,
 ];
+
+/** Commands in containers go by SSH, where PVE's privileges do not count. */
+export const inContainer: readonly Privilege[] = [audit];
+
+/** Commands in VMs go through the guest agent. */
+export const inVm: readonly Privilege[] = [
+  audit,
+  {
+    path: GUEST,
+    any: ["VM.GuestAgent.Unrestricted", "VM.Monitor"],
+    when: "for VMs, unless PROXMOX_EXEC_VM is ssh",
+  },
+];

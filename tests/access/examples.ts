@@ -179,6 +179,10 @@ export const examples: Readonly<Record<string, Example>> = {
   download_template: { args: { template: "archlinux-base" } },
   download_url: { args: { url: "https://cloud.debian.org/a.iso" } },
   create_backup: { args: { vmid: CONTAINER, storage: "nas", notes: "before the upgrade" } },
+  exec_in_container: { args: { vmid: CONTAINER, command: "true" }, guests: on },
+  exec_in_vm: { args: { vmid: VM, command: "true" }, guests: on },
+  push_file: { args: { vmid: VM, path: "/tmp/a", content: "a" }, guests: on },
+  pull_file: { args: { vmid: VM, path: "/etc/hostname" }, guests: on },
 };
 
 /** Puts the guests of an example into the state that it starts from. */

@@ -8,7 +8,7 @@ import { planFor, type Wish } from "../../src/access/roles.ts";
 import { createDispatch } from "../../src/mcp/dispatch.ts";
 import { createClient } from "../../src/pve/client.ts";
 import { connect } from "../../src/pve/connection.ts";
-import { createSimulator, type State } from "../../src/sim/mod.ts";
+import { createSimulatedShell, createSimulator, type State } from "../../src/sim/mod.ts";
 import { demoCluster } from "../../src/sim/demo.ts";
 import { simulatorTransport } from "../../src/sim/transport.ts";
 import type { Tool } from "../../src/tool.ts";
@@ -79,9 +79,11 @@ async function tryAll(state: State, wish: Wish): Promise<Map<string, string>> {
     pve: clientOf(state),
     settings: {
       readOnly: false,
+      exec: { guests: undefined },
       downloadHosts: ["cloud.debian.org"],
       ...(wish.pool === undefined ? {} : { pool: wish.pool }),
     },
+    exec: { vm: "agent", privileged: false, shell: createSimulatedShell({ state }, 0) },
     onBug: (error) => {
       throw error;
     },

@@ -115,6 +115,7 @@ function base(call: Call): Record<string, unknown> {
     storage: "nas",
     remove: false,
     protected: true,
+    command: ["/bin/sh", "-c", "true"],
   };
   for (const name of gate.entryOf(call).required ?? []) given[name] = needed[name];
   return given;
@@ -139,7 +140,11 @@ function holds(call: Call, given: Readonly<Record<string, unknown>>): "admitted"
   for (const text of [request.query, request.body ?? ""]) assert.match(text, /^[A-Za-z0-9%=&!'()*._~-]*$/);
   const read = decodeForm(request.method === "GET" ? request.query : request.body ?? "");
   assert.deepEqual([...read.keys()].sort(), names.sort());
-  for (const [name, value] of read) assert.equal(typeof value, "string", `${name} comes twice`);
+  const repeated = gate.entryOf(call).repeated ?? [];
+  for (const [name, value] of read) {
+    if (repeated.includes(name)) assert.deepEqual([value].flat(), given[name], "each part, in its order");
+    else assert.equal(typeof value, "string", `${name} comes twice`);
+  }
   return "admitted";
 }
 
@@ -149,6 +154,8 @@ for (const call of CALLS) {
     const variables = [...call.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => name);
     for (const name of [...variables, ...Object.keys(catalogue[call].params)]) {
       for (const value of values) holds(call, { ...base(call), [name.replace("[n]", "1")]: value });
+      if (gate.entryOf(call).repeated?.includes(name) !== true) continue;
+      for (const value of values) holds(call, { ...base(call), [name]: ["a", value] });
     }
     for (const name of variables) {
       for (const text of texts) {

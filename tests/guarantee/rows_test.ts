@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { Refusal } from "../../src/errors.ts";
 import { catalogue } from "../../src/safety/catalogue.ts";
 import { admit, entryOf, isCall } from "../../src/safety/gate.ts";
+import { ENTERING, judge, writeIn } from "../../src/safety/policy.ts";
 import { simulated } from "../../src/sim/routes/mod.ts";
 import { checkOf, destructive, madeAsTheyAre, otherwiseAdmitted, restricted, slotOf } from "./rows.ts";
 import { contents, notShown, scenarios, ungated } from "./ungated.ts";
@@ -27,6 +28,11 @@ for (const row of destructive) {
         () => admit(call, { node: "pve1", vmid: 105 }),
         (error) => error instanceof Refusal && error.message.includes(call),
       );
+      return;
+    }
+    if (ENTERING.includes(call)) {
+      const write = writeIn(call, { vmid: 105 }) ?? assert.fail();
+      assert.match(judge(write, { readOnly: false }, undefined)?.reason ?? "", /switched off/);
       return;
     }
     admit(call, otherwiseAdmitted(call));

@@ -8,8 +8,8 @@ import { tools } from "../../src/tools/mod.ts";
 
 const nothing: Selection = { toolsets: undefined, tools: undefined, exclude: undefined };
 const choose = (selection: Partial<Selection>) =>
-  chooseTools(tools, { ...nothing, ...selection }).map(({ name }) => name);
-const names = tools.map(({ name }) => name);
+  chooseTools(tools, { ...nothing, ...selection }, false).map(({ name }) => name);
+const names = tools.filter(({ tier }) => tier !== "exec").map(({ name }) => name);
 const byDefault = tools.filter(({ toolset }) => toolsets[toolset].byDefault).map(({ name }) => name);
 
 Deno.test("without a choice the default toolsets are offered", () => {
@@ -25,7 +25,7 @@ Deno.test("tools named alone are all there is; beside toolsets they are added", 
 
 Deno.test("what is left out is out, whatever else is said, and nothing else goes with it", () => {
   const subset = fc.uniqueArray(fc.constantFrom(...names));
-  const sets = fc.option(fc.uniqueArray(fc.constantFrom(...Object.keys(toolsets), "default", "all")), {
+  const sets = fc.option(fc.uniqueArray(fc.constantFrom("core", "default", "all")), {
     nil: undefined,
   });
   fc.assert(fc.property(sets, fc.option(subset, { nil: undefined }), subset, (toolsets, tools, exclude) => {
@@ -56,4 +56,21 @@ Deno.test("a name that does not exist stops the start, with the variable and wha
   assert.match(failure({ tools: ["zzzzzz"] }), /PROXMOX_TOOLS names "zzzzzz".*The command tools lists them/);
   assert.match(failure({ toolsets: ["everything"] }), /PROXMOX_TOOLSETS names "everything".*There are core,.*all/);
   assert.match(failure({ tools: ["stop_vm"], exclude: ["stop_vm"] }), /leave no tool/);
+});
+
+Deno.test("commands in guests are offered exactly where they are switched on", () => {
+  const exec = tools.filter(({ tier }) => tier === "exec").map(({ name }) => name);
+  const with_ = (selection: Partial<Selection>) =>
+    chooseTools(tools, { ...nothing, ...selection }, true).map(({ name }) => name);
+  assert.deepEqual(with_({}), [...byDefault, ...exec]);
+  assert.deepEqual(with_({ toolsets: ["core"] }), [
+    ...tools.filter(({ toolset }) => toolset === "core").map(({ name }) => name),
+    ...exec,
+  ]);
+  assert.deepEqual(with_({ toolsets: ["all"] }), tools.map(({ name }) => name));
+  assert.deepEqual(with_({ tools: ["list_nodes"] }), ["list_nodes"], "tools named alone are all there is");
+  assert.deepEqual(with_({ tools: ["exec_in_vm"] }), ["exec_in_vm"]);
+  assert.ok(!with_({ exclude: ["push_file"] }).includes("push_file"));
+  assert.throws(() => choose({ toolsets: ["exec"] }), /PROXMOX_TOOLSETS names exec, and commands in guests are off/);
+  assert.throws(() => choose({ tools: ["exec_in_vm"] }), /PROXMOX_TOOLS names exec_in_vm, and commands/);
 });

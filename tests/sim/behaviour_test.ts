@@ -33,20 +33,20 @@ function bench(pace: number) {
 
 Deno.test("a task runs until the clock has passed its end, and its guest is locked meanwhile", async () => {
   const { clock, data, state } = bench(1);
-  const clone = await data("POST", "/nodes/pve1/qemu/9000/clone", "newid=250&full=1");
+  const clone = await data("POST", "/nodes/pve1/qemu/9000/clone", "newid=251&full=1");
   const running = await data("GET", `/nodes/pve1/tasks/${clone}/status`);
   assert.equal(running.status, "running");
   assert.equal("exitstatus" in running, false);
-  assert.equal(state.guests.get(250)?.config.get("lock"), "clone");
-  const race = await data("POST", "/nodes/pve1/qemu/250/status/start");
+  assert.equal(state.guests.get(251)?.config.get("lock"), "clone");
+  const race = await data("POST", "/nodes/pve1/qemu/251/status/start");
   assert.equal((await data("GET", `/nodes/pve1/tasks/${race}/status`)).exitstatus, "VM is locked (clone)");
   clock.at += 15_000;
   assert.equal((await data("GET", `/nodes/pve1/tasks/${clone}/status`)).exitstatus, "OK");
-  const start = await data("POST", "/nodes/pve1/qemu/250/status/start");
-  assert.equal((await data("GET", "/nodes/pve1/qemu/250/status/current")).status, "stopped");
+  const start = await data("POST", "/nodes/pve1/qemu/251/status/start");
+  assert.equal((await data("GET", "/nodes/pve1/qemu/251/status/current")).status, "stopped");
   clock.at += 5000;
   assert.equal((await data("GET", `/nodes/pve1/tasks/${start}/status`)).exitstatus, "OK");
-  assert.equal((await data("GET", "/nodes/pve1/qemu/250/status/current")).status, "running");
+  assert.equal((await data("GET", "/nodes/pve1/qemu/251/status/current")).status, "running");
 });
 
 Deno.test("two starts at once: the later one fails", async () => {
@@ -95,10 +95,10 @@ Deno.test("starting a hibernated VM uses its saved memory up", async () => {
 Deno.test("a new VM on a busy number, a linked clone's base and a full clone's volumes", async () => {
   const { data, send, state } = bench(0);
   assert.match((await send("POST", "/nodes/pve1/qemu", "vmid=200")).reason, /CT 200 already exists on node 'pve1'/);
-  await data("POST", "/nodes/pve1/qemu/9000/clone", "newid=250&name=linked");
+  await data("POST", "/nodes/pve1/qemu/9000/clone", "newid=251&name=linked");
   assert.match((await send("DELETE", "/nodes/pve1/qemu/9000")).body, /UPID/);
   assert.ok(state.guests.has(9000), "a base in use cannot be deleted");
-  const config = await data("GET", "/nodes/pve1/qemu/250/config");
+  const config = await data("GET", "/nodes/pve1/qemu/251/config");
   assert.match(config.net0, /^virtio=BC:24:11:/);
   assert.notEqual(config.net0, state.guests.get(9000)?.config.get("net0"));
 });
@@ -111,7 +111,7 @@ Deno.test("what tokens may do", async () => {
   const refused = await send("PUT", "/nodes/pve1/qemu/100/config", "cores=2", auditorToken);
   assert.equal(refused.status, 403);
   assert.match(refused.reason, /^Permission check failed \(\/vms\/100, VM\.Config\.Disk\|/);
-  const create = await send("POST", "/nodes/pve1/qemu", "vmid=250", auditorToken);
+  const create = await send("POST", "/nodes/pve1/qemu", "vmid=251", auditorToken);
   assert.equal(create.reason, "Permission check failed");
   const wrong = await send("GET", "/version", "", { id: demoToken.id, secret: "nonsense" });
   assert.deepEqual([wrong.status, wrong.reason, wrong.body], [401, "Authentication failed!", ""]);
@@ -181,9 +181,9 @@ Deno.test("admitted requests reach the simulator in the process", async () => {
   assert.equal(nodes.status, 200);
   assert.equal(nodes.contentType, "application/json;charset=UTF-8");
   const created = await send(
-    admit("POST /nodes/{node}/qemu", { node: "pve1", vmid: 250, scsi0: "local-lvm:8", name: "new" }),
+    admit("POST /nodes/{node}/qemu", { node: "pve1", vmid: 251, scsi0: "local-lvm:8", name: "new" }),
     {},
   );
-  assert.match(created.body, /UPID:pve1:.*:qmcreate:250:agent@pve!mcp:/);
+  assert.match(created.body, /UPID:pve1:.*:qmcreate:251:agent@pve!mcp:/);
   await assert.rejects(send(admit("GET /nodes", {}), { signal: AbortSignal.abort() }), /abort/i);
 });

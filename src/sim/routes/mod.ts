@@ -1,6 +1,7 @@
 /** The route of every call: a call of the catalogue that nobody simulates does not compile. */
 import type { SimulatorCall } from "../schema.ts";
 import type { SimulatorApi } from "../schema.gen.ts";
+import * as agent from "./agent.ts";
 import * as clone from "./clone.ts";
 import * as cluster from "./cluster.ts";
 import * as config from "./config.ts";
@@ -52,6 +53,8 @@ const routes: { readonly [C in SimulatorCall]: Route<C> } = {
   "GET /nodes/{node}/rrddata": metrics.ofNode,
   "GET /nodes/{node}/qemu/{vmid}/rrddata": metrics.ofVm,
   "GET /nodes/{node}/lxc/{vmid}/rrddata": metrics.ofContainer,
+  "POST /nodes/{node}/qemu/{vmid}/agent/exec": agent.exec,
+  "GET /nodes/{node}/qemu/{vmid}/agent/exec-status": agent.execStatus,
   "GET /nodes/{node}/tasks": tasks.ofNode,
   "GET /nodes/{node}/tasks/{upid}/status": tasks.status,
   "GET /nodes/{node}/tasks/{upid}/log": tasks.log,

@@ -1,0 +1,85 @@
+/** Keeps the beginning and the end of a program's output, however long it is, and says what is missing between them. */
+
+/** What was kept, as text. */
+export interface Kept {
+  readonly text: string;
+  /** The bytes that were left out. */
+  readonly cut: number;
+}
+
+/** Takes output piece by piece; holds no more than `limit` bytes and the last piece. */
+export class Capture {
+  readonly #half: number;
+  readonly #head: Uint8Array[] = [];
+  readonly #tail: Uint8Array[] = [];
+  #headSize = 0;
+  #tailSize = 0;
+  #size = 0;
+
+  constructor(limit: number) {
+    this.#half = Math.ceil(limit / 2);
+  }
+
+  /** All bytes that came. */
+  get size(): number {
+    return this.#size;
+  }
+
+  add(chunk: Uint8Array): void {
+    this.#size += chunk.length;
+    const room = Math.min(this.#half - this.#headSize, chunk.length);
+    if (room > 0) {
+      this.#head.push(chunk.slice(0, room));
+      this.#headSize += room;
+    }
+    if (room === chunk.length) return;
+    // A copy: the piece may be a part of something large.
+    const rest = chunk.slice(Math.max(room, chunk.length - this.#half));
+    this.#tail.push(rest);
+    this.#tailSize += rest.length;
+    for (let first = this.#tail[0]; first !== undefined && this.#tailSize - first.length >= this.#half;) {
+      this.#tailSize -= first.length;
+      this.#tail.shift();
+      first = this.#tail[0];
+    }
+  }
+
+  /** Everything that came; only where nothing was left out. */
+  bytes(): Uint8Array {
+    return joined([...this.#head, ...this.#tail]);
+  }
+
+  /** As text in UTF-8, with a line in place of what was left out. */
+  kept(): Kept {
+    const tail = joined(this.#tail);
+    const end = tail.subarray(Math.max(0, tail.length - this.#half));
+    const cut = this.#size - this.#headSize - end.length;
+    const decoder = new TextDecoder();
+    if (cut === 0) return { text: decoder.decode(this.bytes()), cut };
+    // A character that the cut goes through is no fault of the program's.
+    const before = decoder.decode(joined(this.#head)).replace(/\ufffd$/, "");
+    const after = decoder.decode(end).replace(/^\ufffd{1,3}/, "");
+    return { text: `${before}\n… (${cut} bytes left out) …\n${after}`, cut };
+  }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+/**
+ * The bytes of a text of PVE's. Its agent calls hand on bytes as if each were a character (qemu-server decodes base64, and
+ * JSON encodes the result): a text of such characters alone, that reads as UTF-8, was that.
+ */
+export function agentBytes(text: string): Uint8Array {
+  // deno-lint-ignore no-control-regex
+  if (!/^[\x00-\xff]*$/.test(text)) return new TextEncoder().encode(text);
+  const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
+  return bytes;
+}
