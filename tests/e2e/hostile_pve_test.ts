@@ -1,12 +1,19 @@
 /** Hosts that are not there, stall, break, lie or are not PVE, and clients that leave: one clear error each, and the server lives on. */
 import assert from "node:assert/strict";
 import { createSimulator, type RequestRecord } from "../../src/sim/mod.ts";
-import { tools } from "../../src/tools/mod.ts";
 import { serveHttps } from "../../src/sim/https.ts";
 import { createAuthority, selfSigned } from "../helpers/certificates.ts";
 import { closedPort, http, type RawServer, tcpServer, tlsServer } from "../helpers/raw_servers.ts";
 import { runnable } from "../helpers/runtime.ts";
-import { inherited, serverCommand, serverTest, settingsFor, shareWithServer, withServer } from "../helpers/server.ts";
+import {
+  inherited,
+  serverCommand,
+  serverTest,
+  settingsFor,
+  shareWithServer,
+  usualTools,
+  withServer,
+} from "../helpers/server.ts";
 
 const identity = await selfSigned();
 const wellFormed = http("200 OK", JSON.stringify({ data: [{ node: "pve1", status: "online" }] }));
@@ -31,7 +38,7 @@ async function allSay(port: number, says: RegExp, remedy: RegExp, more: Record<s
       assert.doesNotMatch(text, /has a bug|\n {4}at |00000000-0000/);
     }
     assert.match(await error("next_vmid"), remedy);
-    assert.equal((await client.listTools()).tools.length, tools.length);
+    assert.equal((await client.listTools()).tools.length, usualTools.length);
     assert.equal(stderr(), "");
   });
 }

@@ -6,6 +6,8 @@ import { createSimulator, demoToken, type SimulatorOptions } from "../../src/sim
 import type { Simulator } from "../../src/sim/mod.ts";
 import type { RequestRecord } from "../../src/sim/mod.ts";
 import { serveHttps } from "../../src/sim/https.ts";
+import { toolsets } from "../../src/safety/toolsets.ts";
+import { tools } from "../../src/tools/mod.ts";
 import { givenCommand, isExecutable, runnable } from "./runtime.ts";
 
 export { isExecutable };
@@ -28,6 +30,9 @@ export function serverCommand(permissions: readonly string[] = []): [string, ...
     `${ROOT}main.ts`,
   ];
 }
+
+/** The tools that a server offers whose settings choose none. */
+export const usualTools = tools.filter(({ toolset }) => toolsets[toolset].byDefault);
 
 /** A running server with a client connected to it. */
 export interface Running {
