@@ -37,6 +37,8 @@ export interface Loaded {
 /** In the demo's guests anybody may do anything. */
 export const DEMO_POLICY: PolicySettings = { readOnly: false, exec: { guests: undefined } };
 
+const NO_CHOICE = { toolsets: undefined, tools: undefined, exclude: undefined };
+
 /**
  * Opens a session.
  * @throws {UsageError} where the settings choose tools that do not exist
@@ -46,7 +48,9 @@ export function openSession(options: SessionOptions): Session {
   const chosen = settings === undefined
     ? listedTools
     : chooseTools(listedTools, settings.selection, settings.exec !== undefined);
-  const offered = chosen.filter((tool) => offers(tool, settings ?? DEMO_POLICY));
+  // The demo lists what a server lists whose settings choose nothing, and commands in guests; call reaches the others.
+  const served = settings === undefined ? chooseTools(listedTools, NO_CHOICE, true) : chosen;
+  const offered = served.filter((tool) => offers(tool, settings ?? DEMO_POLICY));
   let loaded: Promise<Loaded> | undefined;
   function load(): Promise<Loaded> {
     // A module that could not be loaded may be there the next time.

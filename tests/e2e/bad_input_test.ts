@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { addGuest, auditorToken, bareToken, demoCluster, demoToken, type State } from "../../src/sim/mod.ts";
-import { tools } from "../../src/tools/mod.ts";
 import { serveHttps } from "../../src/sim/https.ts";
 import {
   inherited,

@@ -6,7 +6,7 @@ import { Client as OldClient } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport as OldTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { answerOf, inherited, serverCommand, usualTools } from "../helpers/server.ts";
+import { answerOf, demoTools, inherited, serverCommand } from "../helpers/server.ts";
 
 const [command, ...args] = serverCommand();
 const demo = { command, args: [...args, "serve", "--demo"], env: inherited() };
@@ -21,7 +21,7 @@ processTest("the client of SDK 1.x drives the server with revision 2025-06-18", 
   try {
     assert.equal(client.getServerVersion()?.name, "proxmox-mcp");
     const { tools: listed } = await client.listTools();
-    assert.deepEqual(listed.map(({ name }) => name), usualTools.map(({ name }) => name));
+    assert.deepEqual(listed.map(({ name }) => name), demoTools.map(({ name }) => name));
     const answer = answerOf(await client.callTool({ name: "vm_status", arguments: { vmid: 102 } }));
     assert.equal(answer.structured?.name, "docker");
     const failed = answerOf(await client.callTool({ name: "vm_status", arguments: { vmid: 200 } }));
@@ -36,7 +36,7 @@ processTest("the v2 client drives the server with revision 2026-07-28", async ()
   await client.connect(new StdioClientTransport(demo));
   try {
     assert.equal(client.getNegotiatedProtocolVersion(), "2026-07-28");
-    assert.equal((await client.listTools()).tools.length, usualTools.length);
+    assert.equal((await client.listTools()).tools.length, demoTools.length);
     const answer = answerOf(await client.callTool({ name: "vm_status", arguments: { vmid: 102 } }));
     assert.equal(answer.structured?.name, "docker");
   } finally {

@@ -34,6 +34,9 @@ export function serverCommand(permissions: readonly string[] = []): [string, ...
 /** The tools that a server offers whose settings choose none. */
 export const usualTools = tools.filter(({ toolset }) => toolsets[toolset].byDefault);
 
+/** The tools that the demo's server offers. */
+export const demoTools = tools.filter(({ toolset }) => toolsets[toolset].byDefault || toolset === "exec");
+
 /** A running server with a client connected to it. */
 export interface Running {
   readonly client: Client;
