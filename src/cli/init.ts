@@ -11,7 +11,7 @@ import { Cancelled, type Prompts, terminalPrompts } from "../init/prompts.ts";
 import { type Values, whatIsAt, writeSettings } from "../init/settings_file.ts";
 import { clients } from "../install/clients.ts";
 import { offers } from "../safety/policy.ts";
-import { chooseTools } from "../safety/toolsets.ts";
+import { chooseTools, toolsets } from "../safety/toolsets.ts";
 import { tools } from "../tools/mod.ts";
 import { installCommand } from "./install.ts";
 import { clean, err, isTerminal, out } from "./terminal.ts";
@@ -37,7 +37,8 @@ export async function initCommand(command: InitCommand): Promise<number> {
   if (command.words.length > 0 || !isTerminal("stdin") || !isTerminal("stdout")) return await unattended(command);
   try {
     const prompts = await terminalPrompts("Setting up proxmox-mcp. Ctrl-C ends it, and nothing is written", out);
-    const values = await guide(prompts, tools);
+    // The role is made for the tools that are offered where the settings choose none.
+    const values = await guide(prompts, tools.filter(({ toolset }) => toolsets[toolset].byDefault));
     const path = await askPath(prompts, command, values);
     writeSettings(path, values, true);
     prompts.tell(`Written, for your eyes only: ${path}`);

@@ -70,6 +70,7 @@ async function settleHost(terminal: Terminal, { server }: World): Promise<void> 
 /** A user and a token are made with the commands that are shown. */
 async function makeToken(terminal: Terminal, { simulator }: World): Promise<void> {
   await terminal.answer("What may the agent do?");
+  await terminal.answer("May it make backups?");
   await terminal.answer("Is there an API token");
   await terminal.answer("Where may it do so?");
   await terminal.answer("Which version of PVE");
@@ -130,6 +131,7 @@ test("on to a client that starts the server with these settings", async (world) 
   await using terminal = world.start();
   await settleHost(terminal, world);
   await terminal.answer("What may the agent do?");
+  await terminal.answer("May it make backups?");
   await terminal.answer("Is there an API token", DOWN);
   await terminal.answer("The user that", demoToken.id);
   await terminal.answer("The token's secret", demoToken.secret);
@@ -222,6 +224,7 @@ test("a wrong secret, then a token without an ACL: what it says makes it work", 
   await using terminal = world.start();
   await settleHost(terminal, world);
   await terminal.answer("What may the agent do?");
+  await terminal.answer("May it make backups?");
   await terminal.answer("Is there an API token", DOWN);
   await terminal.answer("The user that", demoToken.id);
   await terminal.answer("The token's secret", "00000000-0000-4000-8000-0000000000ff");
@@ -244,6 +247,7 @@ test("a role without SDN.Use: the line it shows makes it work", async (world) =>
   await using terminal = world.start();
   await settleHost(terminal, world);
   await terminal.answer("What may the agent do?");
+  await terminal.answer("May it make backups?");
   await terminal.answer("Is there an API token", DOWN);
   await terminal.answer("The user that", demoToken.id);
   await terminal.answer("The token's secret", demoToken.secret);
@@ -290,6 +294,7 @@ const questions: readonly (readonly [question: string, keys: (world: World) => s
   ["How shall its certificate be checked?", () => DOWN],
   ["Is it the same there?", () => LEFT],
   ["What may the agent do?", () => ""],
+  ["May it make backups?", () => ""],
   ["Is there an API token", () => ""],
   ["Where may it do so?", () => ""],
   ["Which version of PVE", () => ""],
@@ -318,6 +323,7 @@ test("a file that is there is replaced only after a yes; a link never", async (w
   await using terminal = world.start();
   await settleHost(terminal, world);
   await terminal.answer("What may the agent do?");
+  await terminal.answer("May it make backups?");
   await terminal.answer("Is there an API token", DOWN);
   await terminal.answer("The user that", demoToken.id);
   await terminal.answer("The token's secret", demoToken.secret);
