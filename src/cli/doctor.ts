@@ -60,6 +60,7 @@ async function inWorker(
   const { result } = launch({
     assignment: { job: { kind: "doctor" }, sources, trace },
     target: settings.target,
+    ssh: settings.exec?.ssh?.hosts ?? [],
     audit: undefined,
     // What the worker would warn of is one of the checks.
     onLog: trace ? err : () => {},

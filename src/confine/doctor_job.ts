@@ -1,6 +1,6 @@
 /** Examines the way to PVE and the token's privileges from inside the worker, with nothing but the worker's permission. */
-import type { Settings } from "../config/settings.ts";
-import type { Check } from "../doctor/check.ts";
+import type { ExecSettings, Settings } from "../config/settings.ts";
+import { type Check, failed, ok, skipped } from "../doctor/check.ts";
 import { examine } from "../doctor/examine.ts";
 import type { Session } from "./session.ts";
 
@@ -12,7 +12,7 @@ export async function doctorJob(
 ): Promise<Check[]> {
   if (settings?.target === undefined) throw new Error("There is nothing to examine without settings");
   const { pve } = await load();
-  return await examine({
+  const checks = await examine({
     target: settings.target,
     settings,
     tools: dispatch.offered,
@@ -21,4 +21,24 @@ export async function doctorJob(
     now: Date.now,
     onCheck: ({ says }) => onSays(says),
   });
+  const more = await execChecks(settings.exec, settings.target.timeoutSeconds);
+  more.forEach(({ says }) => onSays(says));
+  return [...checks, ...more];
+}
+
+/** Whether guests can be entered, where that is switched on. */
+async function execChecks(exec: ExecSettings | undefined, timeoutSeconds: number): Promise<Check[]> {
+  if (exec === undefined) return [];
+  const { ssh } = exec;
+  if (ssh === undefined) {
+    return [
+      skipped("ssh", "Not tried: no key and no password is set, so that only VMs are entered, by the guest agent"),
+    ];
+  }
+  const { checkHosts } = await import("../ssh/check.ts");
+  return (await checkHosts(ssh, timeoutSeconds * 1000)).map(({ host, user, error }) =>
+    error === undefined
+      ? ok("ssh", `${host} is the host it should be, and lets ${user} in by SSH`)
+      : failed("ssh", error.message, ...error.details.remedy === undefined ? [] : [error.details.remedy])
+  );
 }
