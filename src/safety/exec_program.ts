@@ -15,7 +15,7 @@ my ($head, $rest) = split /\0/, $plain, 2;
 my ($seconds, $input, $more) = ($head // '') =~ /\A([1-9][0-9]{0,4}) ([01]) ([0-9]{1,7})\z/
   or refuse('the data cannot be read');
 while ($more > 0) {
-  my $got = sysread STDIN, my $part, $more;
+  my $got = sysread(STDIN, my ($part), $more);
   refuse('the data ended early') unless $got;
   $rest .= $part;
   $more -= $got;

@@ -365,11 +365,12 @@ async function explaining<T>({ vmid }: Guest, call: () => Promise<T>): Promise<T
     return await call();
   } catch (error) {
     if (!(error instanceof PveError) || error.details.kind !== "forbidden") throw error;
-    throw new PveError(error.message, {
-      ...error.details,
-      remedy: `A person has to grant VM.GuestAgent.Unrestricted (PVE 8: VM.Monitor) on /vms/${vmid} to the token, ` +
-        "or set PROXMOX_EXEC_VM=ssh, which uses qm guest exec on the node instead",
-    }, { cause: error });
+    // The remedy for the privilege is added further out, where it is known who lacks it.
+    throw new PveError(
+      `${error.message}. Without it PROXMOX_EXEC_VM=ssh is the other way into VM ${vmid}: qm guest exec on its node`,
+      error.details,
+      { cause: error },
+    );
   }
 }
 

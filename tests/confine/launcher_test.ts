@@ -66,6 +66,41 @@ Deno.test("whatever loads as settings, the worker may connect to exactly one hos
   assert.ok(loaded > 20, `only ${loaded} hosts were taken`);
 });
 
+Deno.test("with commands in guests on, exactly the SSH hosts are added; off, nobody connects to port 22", () => {
+  const pve = { ...identity, PROXMOX_HOST: "pve.lan", PROXMOX_SSH_PASSWORD: "words" };
+  const netFor = (env: Record<string, string>) => {
+    const { target, exec } = loadSettings({ ...pve, ...env }, undefined, () => "");
+    return permissionsFor(target, exec?.ssh?.hosts ?? []).net;
+  };
+  assert.deepEqual(netFor({}), ["pve.lan:8006"]);
+  assert.deepEqual(netFor({ PROXMOX_SSH_HOST: "pve1=192.0.2.11" }), ["pve.lan:8006"], "named, and not switched on");
+  const on = { PROXMOX_ENABLE_EXEC: "true" };
+  assert.deepEqual(netFor(on), ["pve.lan:8006", "pve.lan:22"]);
+  assert.deepEqual(netFor({ ...on, PROXMOX_SSH_PASSWORD: "" }), ["pve.lan:8006"], "nobody can log in");
+  assert.deepEqual(
+    netFor({ ...on, PROXMOX_SSH_HOST: "pve1=192.0.2.11, pve2=[2001:db8::1]:2222", PROXMOX_SSH_PORT: "222" }),
+    [
+      "pve.lan:8006",
+      "192.0.2.11:222",
+      "[2001:db8::1]:2222",
+    ],
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 6 }), (pieces) => {
+      try {
+        const net = netFor({ ...on, PROXMOX_SSH_HOST: pieces.join("") });
+        assert.ok(Array.isArray(net));
+        for (const entry of net) {
+          assert.match(entry, /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]):[1-9]\d{0,4}$/);
+        }
+      } catch (error) {
+        if (!(error instanceof UsageError)) throw error;
+      }
+    }),
+    { numRuns: 1000 },
+  );
+});
+
 Deno.test("no message from the other side makes the guards throw, and none of nonsense passes", () => {
   const kinds = ["assignment", "audited", "answer", "cancel", "mcp", "ready", "log", "audit", "result", "usage", "eof"];
   const message = fc.oneof(

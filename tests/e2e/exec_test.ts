@@ -1,30 +1,9 @@
 /** Commands in guests as a client sees them: through MCP, PVE's API, the confined worker and a real sshd. */
 import assert from "node:assert/strict";
 import { isRunning, until } from "../helpers/ssh_client.ts";
-import { type Running, type RunOptions, serverTest, shareWithServer, withServer } from "../helpers/server.ts";
-import { noSshd, type Sshd, type SshdOptions, sshTest, startSshd } from "../helpers/sshd.ts";
-
-/** Container 201 and VM 101 of the demo's cluster run; the sshd's stubs know them, too. */
-export const CT = 201;
-const VM = 101;
-
-async function withExec(
-  options: RunOptions & { readonly sshd?: SshdOptions },
-  test: (running: Running & { readonly sshd: Sshd }) => Promise<void>,
-): Promise<void> {
-  await using sshd = await startSshd(options.sshd);
-  await shareWithServer(sshd.key);
-  const env = {
-    PROXMOX_ENABLE_EXEC: "true",
-    PROXMOX_SSH_HOST: "127.0.0.1",
-    PROXMOX_SSH_PORT: String(sshd.port),
-    PROXMOX_SSH_USER: sshd.user,
-    PROXMOX_SSH_KEY_FILE: sshd.key,
-    PROXMOX_SSH_HOST_KEY: sshd.fingerprint,
-    ...options.env,
-  };
-  await withServer({ ...options, env }, (running) => test({ ...running, sshd }));
-}
+import { inherited, serverCommand, serverTest, shareWithServer } from "../helpers/server.ts";
+import { CT, VM, withExec } from "../helpers/exec.ts";
+import { noSshd, sshTest } from "../helpers/sshd.ts";
 
 const on = { PROXMOX_ENABLE_EXEC: "true" };
 
@@ -280,5 +259,28 @@ sshTest(
       const text = await error("exec_in_container", { vmid: CT, command: "id" });
       assert.ok(text.includes(sshd.fingerprint) && text.includes(`PROXMOX_SSH_HOST_KEY=${sshd.fingerprint}`), text);
       assert.deepEqual(sshd.calls(), []);
+    }),
+);
+
+sshTest(
+  "doctor tries to log in, and names the fingerprint of a host that is not known",
+  noSshd,
+  () =>
+    withExec({ env: { PROXMOX_SSH_HOST_KEY: undefined } }, async ({ sshd, settings }) => {
+      const doctor = async (more: Record<string, string>) => {
+        const [command, ...args] = serverCommand();
+        const { stdout } = await new Deno.Command(command, {
+          args: [...args, "doctor"],
+          clearEnv: true,
+          env: { ...inherited(), ...settings, ...more },
+          stdin: "null",
+        }).output();
+        return new TextDecoder().decode(stdout).replaceAll(/\s+/g, " ");
+      };
+      const unknown = await doctor({});
+      assert.ok(unknown.includes("is not known yet") && unknown.includes(sshd.fingerprint), unknown);
+      const known = await doctor({ PROXMOX_SSH_HOST_KEY: sshd.fingerprint });
+      assert.match(known, /is the host it should be, and lets \S+ in by SSH/);
+      assert.deepEqual(sshd.calls(), [], "nothing is run");
     }),
 );

@@ -141,6 +141,8 @@ export interface SshdOptions {
   readonly users?: boolean;
   /** Makes more in the folder, before sshd starts; ROOT stands for the folder in `config`. */
   readonly prepare?: (root: string) => void;
+  /** With `users`: whether there is a disk of 64 KiB at small/, which sshd and what it starts can see. */
+  readonly small?: boolean;
   /** Leaves out pct and qm. */
   readonly bare?: boolean;
 }
@@ -215,7 +217,10 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
         mode: 0o600,
       },
     );
-    const script = 'mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/shadow" /etc/shadow && shift && exec "$@"';
+    Deno.mkdirSync(`${root}/small`);
+    const disk = options.small === true ? 'mount -t tmpfs -o size=64k tmpfs "$1/small" && ' : "";
+    const script = disk +
+      'mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/shadow" /etc/shadow && shift && exec "$@"';
     child = new Deno.Command("unshare", {
       args: ["-m", "sh", "-c", script, "sh", root, sshdPath ?? "", ...start],
       stdin: "null",
