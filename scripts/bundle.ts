@@ -18,9 +18,15 @@ const WORKER_IN_SOURCE = '"./worker.ts"';
 export async function bundle(into: string, { minify = true } = {}): Promise<void> {
   await Deno.remove(into, { recursive: true }).catch(ignoreMissing);
   // One file for all would break: modules that are loaded late depend on each other in a circle.
-  const args = ["bundle", "--quiet", "--frozen", "--code-splitting", ...(minify ? ["--minify"] : []), "--outdir", into];
+  const options = [
+    ...["--quiet", "--frozen", "--code-splitting", ...(minify ? ["--minify"] : [])],
+    // Native parts of ssh2 and its dependency: they are optional, and no process of ours may load any.
+    ...["--external", "*.node"],
+    // Behind the list of externals, which would take the entry points for more of it.
+    ...["--outdir", into],
+  ];
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [...args, "main.ts", "src/confine/worker.ts"],
+    args: ["bundle", ...options, "main.ts", "src/confine/worker.ts"],
     cwd: ROOT,
     stdout: "null",
   }).output();
