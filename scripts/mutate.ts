@@ -14,7 +14,7 @@ import { out } from "../src/cli/terminal.ts";
 import { type Mutant, mutantsOf } from "./mutation/mutants.ts";
 import { makeCache, tryBatch, type Verdict } from "./mutation/processes.ts";
 
-const NAMES = ["catalogue", "rules", "values", "gate", "checks", "headroom", "policy", "names", "audit", "redact"];
+const NAMES = "catalogue rules values gate checks pending backup files headroom policy names audit redact".split(" ");
 const FILES = NAMES.map((name) => `src/safety/${name}.ts`);
 const COPIED = ["src", "scripts", "tests", "docs", "main.ts", "deno.json", "deno.lock", "README.md", ".env.example"];
 const SURVIVORS = "scripts/mutation/survivors.json";
@@ -55,7 +55,11 @@ async function copyTree(from: string, to: string): Promise<void> {
 }
 
 function testsFor(file: string): string[] {
-  const own = file.replace("src/", "tests/").replace(".ts", "_test.ts");
+  // The state checks are tested together.
+  const own = file.replace("src/", "tests/").replace(
+    /(?:pending|backup|files)?\.ts$/,
+    (end) => end === ".ts" ? "_test.ts" : "checks_test.ts",
+  );
   return [own, ...TESTED.filter((test) => test !== own)];
 }
 

@@ -45,7 +45,7 @@ export async function refuseBackup(
     }
   }
   const storages = await pve.call("GET /nodes/{node}/storage", { node }, options);
-  const taking = storages.filter((row) => (row.content ?? "").split(",").includes("backup"));
+  const taking = storages.filter((row) => row.content?.split(",").includes("backup") === true);
   if (taking.some((row) => row.storage === storage)) return;
   const names = taking.map((row) => row.storage).sort();
   throw new Refusal(

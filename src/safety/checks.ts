@@ -156,7 +156,8 @@ const backup: Check = async (_call, given, pve, options) => {
 
 /** A volume of a storage, and no CD-ROM: what can grow. */
 function isVolume(value: unknown): boolean {
-  return typeof value === "string" && /^[^/,:=]+:[^,]+/.test(value) && !value.split(",").includes("media=cdrom");
+  const text = String(value);
+  return text.includes(":") && !text.startsWith("/") && !text.split(",").includes("media=cdrom");
 }
 
 /** The disk is there, is no base of linked clones, and what is added fits; the digest tells a second, equal call. */
@@ -168,7 +169,7 @@ const grow: Check = async (call, given, pve, options) => {
     ? await pve.call("GET /nodes/{node}/lxc/{vmid}/config", guest, options)
     : await pve.call("GET /nodes/{node}/qemu/{vmid}/config", guest, options);
   const disk = String(given.disk);
-  if (config.template === true || config.template === 1) {
+  if (config.template === true) {
     throw new Refusal(
       `Refused: guest ${guest.vmid} is a template, and linked clones share its disks`,
       "Clone it first",

@@ -23,21 +23,21 @@ export async function refuseExisting(
     throw new Refusal("Refused: node, storage or content is missing");
   }
   const rows = await pve.call("GET /nodes/{node}/storage", { node }, options);
-  const row = rows.find((one) => one.storage === storage);
-  if (!(row?.content ?? "").split(",").includes(content)) {
-    const fitting = rows.filter((one) => (one.content ?? "").split(",").includes(content)).map((one) => one.storage);
+  const fitting = rows.filter((row) => row.content?.split(",").includes(content) === true);
+  const place = fitting.find((row) => row.storage === storage);
+  if (place === undefined) {
     throw new Refusal(
       `Refused storage=${JSON.stringify(storage)}: it does not hold ${content} on ${node}, or the token may not see it`,
       fitting.length > 0
-        ? `Storages for ${content} on ${node}: ${fitting.sort().join(", ")}`
+        ? `Storages for ${content} on ${node}: ${fitting.map((row) => row.storage).sort().join(", ")}`
         : `No storage of ${node} holds ${content}: a person can allow it (Datacenter, Storage, Edit, Content)`,
     );
   }
-  if (row?.avail !== undefined && row.avail < LEAST_FREE) {
+  // Where PVE does not tell what is free, it has to judge itself: NaN is not less.
+  const free = Number(place.avail);
+  if (free < LEAST_FREE) {
     throw new Refusal(
-      `Refused: storage ${storage} of ${node} has ${
-        (row.avail / GIB).toFixed(1)
-      } GiB free, and a download may take more`,
+      `Refused: storage ${storage} of ${node} has ${(free / GIB).toFixed(1)} GiB free, and a download may take more`,
       "Name another storage; list_storage shows what each has free",
     );
   }

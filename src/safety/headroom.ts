@@ -11,6 +11,7 @@ export type HeadroomCall =
 
 type Given = Readonly<Record<string, unknown>>;
 
+const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 /** Slots that take the size that is asked for; EFI variables and TPM state are small whatever is asked. */
 const SIZED_SLOT = /^(?:(?:scsi|virtio|sata|ide|mp)\d+|rootfs)$/;
@@ -28,29 +29,26 @@ function allocated(call: Call, given: Given): Map<string, number> {
   return needs;
 }
 
-const FIRST_STORAGE = /^([^:,/]+):/;
-
 /**
  * What PVE reserves for a VM's memory in a snapshot: twice the memory and 500 MiB. It chooses the storage among those of
  * the VM's disks, so each has to have it, unless the configuration names one.
  */
 function memoryOf(config: Given): Map<string, number> {
   const needs = new Map<string, number>();
-  const bytes = (2 * Number(String(config.memory ?? 512).replace(/^current=/, "").split(",")[0]) + 500) * 1024 ** 2;
-  const named = config.vmstatestorage;
-  if (named !== undefined) return needs.set(String(named), bytes);
+  const memory = String(config.memory ?? 512).replace("current=", "").split(",")[0];
+  const bytes = (2 * Number(memory) + 500) * MIB;
+  if (config.vmstatestorage !== undefined) return needs.set(String(config.vmstatestorage), bytes);
   for (const [name, value] of Object.entries(config)) {
-    const storage = SIZED_SLOT.test(name) ? FIRST_STORAGE.exec(String(value))?.[1] : undefined;
-    if (storage !== undefined && !/,media=cdrom(?:,|$)/.test(String(value))) needs.set(storage, bytes);
+    const text = String(value);
+    if (!SIZED_SLOT.test(name) || text.split(",").includes("media=cdrom")) continue;
+    needs.set(String(text.split(":")[0]), bytes);
   }
   return needs;
 }
 
-/** What a disk grows by. */
+/** What a disk grows by, which is sent as in "+1024M". */
 function grown(config: Given, { disk, size }: Given): Map<string, number> {
-  const storage = FIRST_STORAGE.exec(String(config[String(disk)]))?.[1];
-  const mebibytes = /^\+(\d+)M$/.exec(String(size))?.[1];
-  return new Map(storage === undefined ? [] : [[storage, Number(mebibytes) * 1024 ** 2]]);
+  return new Map([[String(String(config[String(disk)]).split(":")[0]), Number.parseInt(String(size)) * MIB]]);
 }
 
 /** What a full clone copies, in bytes by storage. */

@@ -225,9 +225,12 @@ export class World {
     return new Set(asleep.map((guest) => guest.vmid));
   }
 
-  /** PVE's own backups start the stopped VMs that they save, and so carry out a deletion that somebody left pending: theirs. */
+  /**
+   * PVE's own backups start the stopped VMs that they save, and so carry out a deletion that somebody left pending; of
+   * containers they remove the snapshot vzdump. Both are theirs.
+   */
   turn(hours: number): void {
-    const trapped = this.#trapped();
+    const trapped = [...this.#trapped(), "@vzdump"];
     this.#now += hours * HOUR;
     this.simulator.tick();
     const now = this.#present();

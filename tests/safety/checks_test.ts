@@ -523,11 +523,9 @@ Deno.test("a disk grows that is there and no template's, with the digest of what
         undefined,
         "none,media=cdrom",
         "local:iso/a.iso,media=cdrom",
-        "/srv,mp=/x",
+        "/srv:a,mp=/x",
         "local",
-        ":x",
         5,
-        "a=b:c",
       ]
     ) {
       const other = { ...answers, [configPath]: { digest, [disk]: value, scsi9: "local:x" } };

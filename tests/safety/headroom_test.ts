@@ -163,7 +163,13 @@ Deno.test("a snapshot with memory needs twice the memory and 500 MiB on each sto
   await needs((2 * 512 + 500) * MIB, SNAPSHOT, given, { virtio1: "a:vm-100-disk-0", scsi0: "z:vm-100-disk-1" });
   // Where the configuration names the storage, the disks' own do not count.
   await needs((2 * 512 + 500) * MIB, SNAPSHOT, given, { scsi0: "b:vm-100-disk-0", vmstatestorage: "a" });
-  await check(SNAPSHOT, given, { a: 0 }, { ide2: "a:iso/x.iso,media=cdrom", scsi0: "none,media=cdrom" });
+  const none = { scsi0: "none,media=cdrom", description: "a:1", scsi01x: "a:1", xscsi0: "a:1" };
+  await check(SNAPSHOT, given, { a: 0 }, {
+    ...none,
+    ide2: "a:iso/x.iso,media=cdrom",
+    ide3: "a:iso/y,media=cdrom,size=1M",
+  });
+  await needs((2 * 64 + 500) * MIB, SNAPSHOT, given, { scsi0: "a:x,media=disk", memory: "64,max=128" });
 });
 
 Deno.test("a snapshot without memory takes no space of its own, and nothing is asked", async () => {

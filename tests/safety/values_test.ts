@@ -883,4 +883,41 @@ Deno.test("a disk grows by whole MiB, and is named by a slot there can be", () =
   );
   passes(v.containerDisk, "rootfs", "mp0", "mp9", "mp10", "mp99", "mp100", "mp199", "mp200", "mp249", "mp250", "mp255");
   refuses(v.containerDisk, "mp256", "mp260", "mp300", "mp01", "mp", "unused0", "scsi0", "rootfs0", "mp1000");
+  for (
+    const [rule, name, last] of [[v.containerDisk, "mp", 255], [v.vmDisk, "scsi", 30], [
+      v.vmDisk,
+      "virtio",
+      15,
+    ]] as const
+  ) {
+    for (let n = 0; n <= 1100; n++) (n <= last ? passes : refuses)(rule, `${name}${n}`);
+    letters(rule, (c) => `${name}${c}`, DIGITS);
+    letters(rule, (c) => `${name}1${c}`, last === 15 ? "012345" : DIGITS);
+  }
+  letters(v.vmDisk, (c) => `scsi2${c}`, DIGITS);
+  letters(v.vmDisk, (c) => `scsi3${c}`, "0");
+  letters(v.vmDisk, (c) => `sata${c}`, "012345");
+  letters(v.vmDisk, (c) => `ide${c}`, "0123");
+  letters(v.containerDisk, (c) => `mp1${c}0`, DIGITS);
+  letters(v.containerDisk, (c) => `mp10${c}`, DIGITS);
+  letters(v.containerDisk, (c) => `mp2${c}0`, "012345");
+  letters(v.containerDisk, (c) => `mp20${c}`, DIGITS);
+  letters(v.containerDisk, (c) => `mp25${c}`, "012345");
+});
+
+Deno.test("moments in a node's own time, and names of its services", () => {
+  passes(v.localMoment, "2026-11-22", "2026-11-22 12:00", "2026-11-22 12:00:59");
+  const moment = "2026-11-22 12:34:56";
+  for (const [at, char] of [...moment].entries()) {
+    const put = (c: string) => moment.slice(0, at) + c + moment.slice(at + 1);
+    letters(v.localMoment, put, /\d/.test(char) ? DIGITS : char);
+  }
+  for (const text of [moment, moment.slice(0, 16), moment.slice(0, 10)]) {
+    refuses(v.localMoment, `${text}0`, `0${text}`, `${text}:00:00`, `${text} 1:00`, text.slice(0, -1));
+  }
+  for (const part of [1, 6, 9, 12, 15, 18]) refuses(v.localMoment, moment.slice(0, part) + moment.slice(part + 1));
+  for (const part of [1, 6, 9, 12, 15]) refuses(v.localMoment, `${moment.slice(0, part)}0${moment.slice(part)}`);
+  letters(v.serviceName, (c) => c, WORD);
+  letters(v.serviceName, (c) => `a${c}`, `${WORD}@_.-`);
+  lengths(v.serviceName, (n) => many(n), 1, 64);
 });
