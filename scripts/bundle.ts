@@ -11,6 +11,9 @@ export const WORKER = "src/confine/worker.js";
 /** As launcher.ts writes it; in the bundle, that code lies in the folder itself. */
 const WORKER_IN_SOURCE = '"./worker.ts"';
 
+/** Leaves out native parts of ssh2 and its dependency: they are optional, and no process of ours may load any. */
+export const NO_NATIVE = ["--external", "*.node"] as const;
+
 /**
  * Makes the bundle in the folder `into`, which is emptied first; without `minify` its names stay readable.
  * @throws where `deno bundle` fails
@@ -20,8 +23,7 @@ export async function bundle(into: string, { minify = true } = {}): Promise<void
   // One file for all would break: modules that are loaded late depend on each other in a circle.
   const options = [
     ...["--quiet", "--frozen", "--code-splitting", ...(minify ? ["--minify"] : [])],
-    // Native parts of ssh2 and its dependency: they are optional, and no process of ours may load any.
-    ...["--external", "*.node"],
+    ...NO_NATIVE,
     // Behind the list of externals, which would take the entry points for more of it.
     ...["--outdir", into],
   ];

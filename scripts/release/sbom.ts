@@ -8,6 +8,7 @@ import { Buffer } from "node:buffer";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { NAME, VERSION } from "../../src/version.ts";
+import { NO_NATIVE } from "../bundle.ts";
 import { HOME, LICENSE, SUMMARY } from "./project.ts";
 
 export const SBOM_FILE = `${NAME}.cdx.json`;
@@ -48,7 +49,15 @@ export function packagesOf(sources: Iterable<string>): Package[] {
 export async function bundledPackages(): Promise<Package[]> {
   const folder = await Deno.makeTempDir();
   try {
-    const args = ["bundle", "--quiet", "--frozen", "--minify", "--code-splitting", "--sourcemap=external"];
+    const args = [
+      "bundle",
+      "--quiet",
+      "--frozen",
+      "--minify",
+      "--code-splitting",
+      "--sourcemap=external",
+      ...NO_NATIVE,
+    ];
     const { success, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [...args, "--outdir", folder, "main.ts", "src/confine/worker.ts"],
       cwd: ROOT,
