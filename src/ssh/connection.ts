@@ -29,10 +29,11 @@ interface Shown {
   readonly verdict: ReturnType<typeof judgeKey>;
 }
 
-async function load(): Promise<typeof Ssh2> {
+async function load(): Promise<Pick<typeof Ssh2, "Client">> {
   // It names files beside itself, which a bundle has not: without a folder to name it would not load.
   if (!("__dirname" in globalThis)) Object.defineProperty(globalThis, "__dirname", { value: "/", configurable: true });
-  return await import("ssh2");
+  // By its default export: a bundle offers nothing else of a CommonJS package that is loaded late.
+  return (await import("ssh2")).default;
 }
 
 /** The kinds of keys that are known of a host, so that it shows one of these; undefined: whichever it likes. */
