@@ -36,10 +36,15 @@ async function load(): Promise<Pick<typeof Ssh2, "Client">> {
   return (await import("ssh2")).default;
 }
 
-/** The kinds of keys that are known of a host, so that it shows one of these; undefined: whichever it likes. */
+/** Deno before 2.7 lacks what ssh2 needs of AES-GCM, which it would choose first: it comes last, for hosts that insist. */
+const GCM = ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com"] as const;
+
+/** The ciphers, and the kinds of keys that are known of a host, so that it shows one of these. */
 function algorithms({ hostKeys }: SshSettings, host: SshHost): Ssh2.Algorithms {
   const types = new Set(hostKeys === undefined ? [] : entriesFor(hostKeys, host).map(({ type }) => type));
-  if (types.size === 0) return {};
+  // Done in this order; what is appended again is still the last.
+  const ciphers = { cipher: { remove: [...GCM], append: [...GCM], prepend: [] } };
+  if (types.size === 0) return ciphers;
   const serverHostKey = [
     ...types.has("ssh-ed25519") ? ["ssh-ed25519" as const] : [],
     ...types.has("ecdsa-sha2-nistp256") ? ["ecdsa-sha2-nistp256" as const] : [],
@@ -47,7 +52,7 @@ function algorithms({ hostKeys }: SshSettings, host: SshHost): Ssh2.Algorithms {
     ...types.has("ecdsa-sha2-nistp521") ? ["ecdsa-sha2-nistp521" as const] : [],
     ...types.has("ssh-rsa") ? ["rsa-sha2-512" as const, "rsa-sha2-256" as const] : [],
   ];
-  return serverHostKey.length === 0 ? {} : { serverHostKey };
+  return serverHostKey.length === 0 ? ciphers : { ...ciphers, serverHostKey };
 }
 
 /**
