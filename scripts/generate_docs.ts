@@ -5,6 +5,7 @@ import type { SettingRow } from "../src/config/settings.ts";
 import type { Tool } from "../src/tool.ts";
 import { clients, type SecretWay } from "../src/install/clients.ts";
 import { cursorLink, vscodeLink } from "../src/install/links.ts";
+import { FORCED } from "../src/safety/exec_program.ts";
 import { guarantee } from "../src/safety/guarantee.ts";
 import { guaranteeDocument } from "./generate_guarantee.ts";
 import { markdownTable } from "./markdown.ts";
@@ -121,6 +122,7 @@ async function main(): Promise<void> {
     ".env.example": envExample(),
     "docs/guarantee.md": guaranteeDocument(guarantee(tools)),
     "docs/tools.md": toolsDocument(tools),
+    "docs/proxmox-mcp-exec": FORCED,
     "src/mcp/listed.gen.ts": listedModule(tools),
   };
   const lagging = Object.entries(wanted).filter(([path, text]) => read(path) !== text);
