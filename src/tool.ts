@@ -38,6 +38,8 @@ export interface ToolContext<in C extends Call = Call> {
   readonly server: ServerFacts;
   /** Given to tools of tier exec only. */
   readonly exec: ExecContext | undefined;
+  /** After how many milliseconds, and how often, a write is sent again that a short lock held up. */
+  readonly lockPauses: readonly number[];
   /** Milliseconds since the epoch. */
   now(): number;
 }

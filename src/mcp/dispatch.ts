@@ -44,6 +44,8 @@ export interface DispatchOptions {
   readonly exec?: ExecContext | undefined;
   /** What server_info tells beside what is known here. */
   readonly session?: SessionFacts;
+  /** See ToolContext; the guarantee's long test hands in none. */
+  readonly lockPauses?: readonly number[];
   /** Milliseconds since the epoch; tests hand in a clock. Default: the system's. */
   readonly now?: () => number;
 }
@@ -55,6 +57,8 @@ export interface Dispatch {
   /** Never throws: every failure is an answer. An answer with `ask` asks the person first, and nothing has been done. */
   call(tool: Tool | ListedTool, args: unknown, options: CallOptions): Promise<CallResult>;
 }
+
+const LOCK_PAUSES = [1000, 2000, 4000];
 
 /** Progress is for a glance. */
 const LONGEST_PROGRESS = 300;
@@ -99,6 +103,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
         queue,
         server,
         exec: tool.tier === "exec" ? supervisedExec(options.exec, settings, guest, requests) : undefined,
+        lockPauses: options.lockPauses ?? LOCK_PAUSES,
         now: options.now ?? Date.now,
       });
       const checked = tool.output.safeParse(answer);

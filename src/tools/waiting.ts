@@ -55,9 +55,6 @@ export async function changeInTurn<T>(
   return await inTurn(context, vmid, deadline, () => pastLocks(context, deadline, change));
 }
 
-/** How often, and after how many milliseconds, a write is sent again that a lock held up. */
-const LOCK_PAUSES = [1000, 2000, 4000];
-
 /**
  * Whether PVE refused a change of a configuration before it did anything. PVE changes a configuration inside the guest's
  * lock file, and the first thing it does in there is to look at the configuration's own lock: "can't lock file
@@ -76,11 +73,11 @@ function refusedAtTheDoor(error: unknown): boolean {
 
 /** Repeats a change of a configuration, reading included, that a short operation of somebody else's holds up. */
 async function pastLocks<T>(
-  context: Pick<ToolContext, "signal">,
+  context: Pick<ToolContext, "signal" | "lockPauses">,
   deadline: number,
   change: () => Promise<T>,
 ): Promise<T> {
-  for (const pause of LOCK_PAUSES) {
+  for (const pause of context.lockPauses) {
     try {
       return await change();
     } catch (error) {

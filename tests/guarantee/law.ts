@@ -143,6 +143,7 @@ export async function play(moves: readonly Move[], counts: Counts, readOnly: boo
   const dispatch = createDispatch({
     tools: [...lawTools.values()],
     pve,
+    lockPauses: [],
     settings: { readOnly, downloadHosts: ["cloud.debian.org"] },
     onBug: (error) => bugs.push(error),
   });

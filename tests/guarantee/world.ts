@@ -79,6 +79,10 @@ function seeded(): State {
     const facts = { name, content: "backup", format: "vma.zst", size: GIB, ctime: at / 1000, vmid, backup } as const;
     addVolume(state, storage("local"), "pve2", facts);
   }
+  for (const vmid of [101, 103, 107]) {
+    const run = state.guests.get(vmid)?.run;
+    if (run !== undefined) run.paused = true;
+  }
   const present = [...state.guests.keys()].join(",");
   const [nightly] = state.jobs.values();
   const next = nightly?.next ?? NOON;
