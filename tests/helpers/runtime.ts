@@ -10,6 +10,11 @@ export const isExecutable = givenCommand.length > 0;
 /** The version of Deno that the executable was made with, where PROXMOX_MCP_RUNTIME tells it, as in "2.6.8". */
 const executableRuntime = Deno.env.get("PROXMOX_MCP_RUNTIME") ?? "";
 
+const isOld = executableRuntime.startsWith("2.6.");
+
+/** Why there is no SSH in the executable that is tested; undefined: there is. */
+export const noSsh: string | undefined = isOld ? "Deno 2.6 has no AES-GCM that ssh2 could use" : undefined;
+
 const TLS = "Deno 2.6 tells no reason for a TLS connection that fails, or waits for ever";
 const PARSE_ENV = "Deno 2.6 has no parseEnv";
 
@@ -38,8 +43,6 @@ const NOT_IN_EXECUTABLES: Readonly<Record<string, string>> = {
 /** The name of a test, with the reason where it does not run. */
 export function runnable(name: string): { name: string; ignore: boolean } {
   const reason = (isExecutable ? NOT_IN_EXECUTABLES[name] : undefined) ??
-    (executableRuntime.startsWith("2.6.")
-      ? NOT_IN_2_6[name] ?? (/^init\b/.test(name) ? PARSE_ENV : undefined)
-      : undefined);
+    (isOld ? NOT_IN_2_6[name] ?? (/^init\b/.test(name) ? PARSE_ENV : undefined) : undefined);
   return reason === undefined ? { name, ignore: false } : { name: `${name} (skipped: ${reason})`, ignore: true };
 }

@@ -1,6 +1,7 @@
 /** A real OpenSSH sshd on 127.0.0.1 with keys and a configuration of its own, and stubs of pct and qm that obey. */
 import { randomUUID } from "node:crypto";
 import { execFileSync } from "node:child_process";
+import { noSsh } from "./runtime.ts";
 
 /** Login shells, and the users who have them. */
 export const SHELLS = ["sh", "bash", "zsh", "fish"] as const;
@@ -50,9 +51,10 @@ export const shells = SHELLS.filter((shell) => find(shell) !== undefined);
 
 /** A test that is skipped by name where something is missing. */
 export function sshTest(name: string, missing: string | undefined, fn: () => Promise<void>): void {
+  const reason = missing ?? noSsh;
   Deno.test({
-    name: missing === undefined ? name : `${name} (skipped: ${missing})`,
-    ignore: missing !== undefined,
+    name: reason === undefined ? name : `${name} (skipped: ${reason})`,
+    ignore: reason !== undefined,
     sanitizeOps: false,
     sanitizeResources: false,
     fn,
