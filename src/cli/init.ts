@@ -35,12 +35,15 @@ export async function initCommand(command: InitCommand): Promise<number> {
   // Deno builds its store of CAs once, at the first TLS connection.
   if (granted("DENO_TLS_CA_STORE")) trustSystem();
   if (command.words.length > 0 || !isTerminal("stdin") || !isTerminal("stdout")) return await unattended(command);
+  let written: string | undefined;
   try {
     const prompts = await terminalPrompts("Setting up proxmox-mcp. Ctrl-C ends it, and nothing is written", out);
-    // The role is made for the tools that are offered where the settings choose none.
-    const values = await guide(prompts, tools.filter(({ toolset }) => toolsets[toolset].byDefault));
+    // The role is made for the tools that are offered where the settings choose none; commands in guests are asked about.
+    const offered = tools.filter(({ tier, toolset }) => toolsets[toolset].byDefault || tier === "exec");
+    const values = await guide(prompts, offered);
     const path = await askPath(prompts, command, values);
     writeSettings(path, values, true);
+    written = path;
     prompts.tell(`Written, for your eyes only: ${path}`);
     const client = command.client ?? await askClient(prompts);
     prompts.end(`To look at everything again: proxmox-mcp doctor --env-file ${path}`);
@@ -48,7 +51,11 @@ export async function initCommand(command: InitCommand): Promise<number> {
     return 0;
   } catch (error) {
     if (!(error instanceof Cancelled)) throw error;
-    err("Cancelled. Nothing was written.");
+    err(
+      written === undefined
+        ? "Cancelled. Nothing was written."
+        : `Cancelled. No client was changed; the settings are in ${written}.`,
+    );
     return INTERRUPTED;
   }
 }

@@ -4,27 +4,14 @@ import { parseTokenName, parseTokenValue, parseUser } from "../config/identity.t
 import type { Target } from "../config/settings.ts";
 import type { Check } from "../doctor/check.ts";
 import { examine } from "../doctor/examine.ts";
-import { UsageError } from "../errors.ts";
 import { createClient } from "../pve/client.ts";
 import { connect } from "../pve/connection.ts";
 import { undiciTransport } from "../pve/transport.ts";
 import type { Tool } from "../tool.ts";
 import { askHost, type Found } from "./host.ts";
-import type { Prompts } from "./prompts.ts";
+import { complaint, type Prompts } from "./prompts.ts";
 import type { Values } from "./settings_file.ts";
 import { askPlace, askSeparation, askTools, askVersion, showCommands } from "./wish.ts";
-
-function complaint(parse: (text: string) => unknown): (text: string) => string | undefined {
-  return (text) => {
-    try {
-      parse(text);
-      return undefined;
-    } catch (error) {
-      if (!(error instanceof UsageError)) throw error;
-      return `${error.message} ${error.remedy ?? ""}`.trim();
-    }
-  };
-}
 
 const checkSecret = complaint(parseTokenValue);
 
@@ -70,7 +57,7 @@ async function askTokenId(prompts: Prompts): Promise<string> {
 
 /** The settings that work, or that the person wants as they are. */
 export async function guide(prompts: Prompts, all: readonly Tool[]): Promise<Values> {
-  const found = await askHost(prompts);
+  let found = await askHost(prompts);
   const chosen = await askTools(prompts, all);
   const has = await prompts.choose("Is there an API token for it?", [
     { value: "no", label: "Not yet: show the commands that make one" },
@@ -89,6 +76,7 @@ export async function guide(prompts: Prompts, all: readonly Tool[]): Promise<Val
   }
   let secret = await prompts.secret("The token's secret", checkSecret);
   for (;;) {
+    prompts.begin("Looking at everything, as doctor does …");
     const checks = await check(targetOf(found, tokenId, secret), chosen.tools, pool);
     const values: Values = {
       ...found.values,
@@ -104,12 +92,19 @@ export async function guide(prompts: Prompts, all: readonly Tool[]): Promise<Val
     }
     prompts.fault("Not everything works yet.");
     prompts.copy("What was found:", [bad]);
+    // What it says to set is named by the settings' names.
     const next = await prompts.choose("What now?", [
       { value: "again", label: "Check again", hint: "when you have done what it says" },
-      { value: "token", label: "Enter the token again" },
+      { value: "token", label: "Enter the token again", hint: "PROXMOX_USER, PROXMOX_TOKEN_NAME, PROXMOX_TOKEN_VALUE" },
+      {
+        value: "host",
+        label: "Look at the host and its certificate again",
+        hint: "PROXMOX_HOST, PROXMOX_PORT, PROXMOX_CA_FILE, PROXMOX_FINGERPRINT",
+      },
       { value: "keep", label: "Go on as it is" },
     ]);
     if (next === "keep") return values;
+    if (next === "host") found = await askHost(prompts, found.values.PROXMOX_HOST);
     if (next === "token") {
       tokenId = await askTokenId(prompts);
       secret = await prompts.secret("The token's secret", checkSecret);

@@ -19,6 +19,8 @@ export interface Reached {
   readonly host: string;
   readonly port: number;
   readonly probe: Probe;
+  /** The ports at which it was looked for. */
+  readonly tried: readonly number[];
 }
 
 /** Seconds for each step of the way. */
@@ -30,25 +32,45 @@ function portsFor(typed: string, port: number | undefined): readonly number[] {
   return /^https:/i.test(typed) ? [8006, 443] : [8006];
 }
 
+/** Whether something speaks TLS there, trusted or not. */
+function answers({ probe }: Pick<Reached, "probe">): boolean {
+  return probe.reached === "tls" || probe.reached === "trust";
+}
+
+function isUnresolved({ failure }: Probe): boolean {
+  return / cannot be resolved /.test(failure?.message ?? "");
+}
+
 /** Looks at the address; at the second port only where nothing listens at the first. @throws {UsageError} for no address */
 export async function reach(typed: string, trust: Trust = { mode: "system" }): Promise<Reached> {
   const { host, port } = parseHost(typed);
   const ports = portsFor(typed, port);
   let first: Reached | undefined;
   for (const port of ports) {
-    const found = { host, port, probe: await probe({ host, port, trust, timeoutSeconds: PATIENCE }) };
-    if (["tls", "trust"].includes(found.probe.reached)) return found;
+    const found = { host, port, probe: await probe({ host, port, trust, timeoutSeconds: PATIENCE }), tried: ports };
+    if (answers(found)) return found;
     first ??= found;
+    // A name that is unknown is so for each port.
+    if (isUnresolved(found.probe)) break;
   }
   if (first === undefined) throw new Error("No port was tried");
   return first;
 }
 
 /** What is wrong, and what to do about it. */
-export function wordsOf({ probe: { failure } }: Reached): string {
+export function wordsOf({ probe, tried }: Reached): string {
+  const { failure } = probe;
   if (failure === undefined) return "It cannot be reached.";
   const { remedy } = failure.details;
-  return remedy === undefined ? failure.message : `${failure.message}\nWhat to do: ${remedy}`;
+  const [, second] = answers({ probe }) || isUnresolved(probe) ? [] : tried;
+  const message = second === undefined ? failure.message : `${failure.message}; nor does PVE answer on port ${second}`;
+  return remedy === undefined ? message : `${message}\nWhat to do: ${remedy}`;
+}
+
+/** The same for a person who was asked for the host, and has set no variable yet. */
+function wordsForPerson(reached: Reached): string {
+  return wordsOf(reached).replaceAll("PROXMOX_HOST and PROXMOX_PORT", "the host and the port (as in pve.lan:8006)")
+    .replaceAll("PROXMOX_HOST", "the host");
 }
 
 /** How PROXMOX_HOST is written; the usual port needs no word. */
@@ -72,17 +94,14 @@ function checkHost(typed: string): string | undefined {
   }
 }
 
-/** Asks until a host is found and trusted. */
-export async function askHost(prompts: Prompts): Promise<Found> {
-  for (;;) {
-    const typed = await prompts.text(
-      "Where is Proxmox VE? A name, an address, or what the browser shows",
-      PLACEHOLDER,
-      checkHost,
-    );
+/** Asks until a host is found and trusted; `start` is what Enter alone stands for. */
+export async function askHost(prompts: Prompts, start = PLACEHOLDER): Promise<Found> {
+  for (let typed = start;;) {
+    typed = await prompts.text("Where is Proxmox VE? A name, an address, or what the browser shows", typed, checkHost);
+    prompts.begin(`Looking for it; without an answer, for ${PATIENCE} seconds a port …`);
     const reached = await reach(typed);
-    if (!["tls", "trust"].includes(reached.probe.reached)) {
-      prompts.fault(wordsOf(reached));
+    if (!answers(reached)) {
+      prompts.fault(wordsForPerson(reached));
       continue;
     }
     prompts.tell(`${authority(reached)} answers`);
@@ -102,7 +121,7 @@ async function askTrust(prompts: Prompts, reached: Reached): Promise<Found | und
   const { failure } = reached.probe;
   // That no CA is known yet is what the next question is about; all else has a remedy of its own.
   const unknown = /which neither Mozilla nor/.test(failure?.message ?? "");
-  prompts.fault(unknown ? `${failure?.message}: as every PVE that made its own` : wordsOf(reached));
+  prompts.fault(unknown ? `${failure?.message}: as every PVE that made its own` : wordsForPerson(reached));
   for (;;) {
     const how = await prompts.choose("How shall its certificate be checked?", [
       { value: "ca", label: "By the cluster's own CA", hint: "best: it outlives renewals; needs a copy of one file" },
@@ -133,9 +152,9 @@ async function askCa(prompts: Prompts, { host, port }: Reached): Promise<Found |
   }
   const path = Deno.realPathSync(file);
   const trust: Trust = { mode: "ca", pem, file: path };
-  const again = { host, port, probe: await probe({ host, port, trust, timeoutSeconds: PATIENCE }) };
+  const again = { host, port, probe: await probe({ host, port, trust, timeoutSeconds: PATIENCE }), tried: [port] };
   if (again.probe.reached !== "trust") {
-    prompts.fault(wordsOf(again));
+    prompts.fault(wordsForPerson(again));
     return undefined;
   }
   prompts.tell("The CA vouches for it.");

@@ -1,5 +1,6 @@
 /** Puts questions to the person at the terminal; every one can be left with Ctrl-C. */
 import process from "node:process";
+import { UsageError } from "../errors.ts";
 
 /** The person pressed Ctrl-C or Escape: nothing was written. */
 export class Cancelled extends Error {
@@ -21,11 +22,26 @@ export interface Prompts {
   confirm(question: string): Promise<boolean>;
   /** Good news, and what goes on. */
   tell(text: string): void;
+  /** What takes a moment, before it is begun. */
+  begin(text: string): void;
   /** What went wrong. */
   fault(text: string): void;
   /** Lines to be copied: nothing stands around them. */
   copy(title: string, lines: readonly string[]): void;
   end(text: string): void;
+}
+
+/** A check of answers from what reads a setting. */
+export function complaint(parse: (text: string) => unknown): (text: string) => string | undefined {
+  return (text) => {
+    try {
+      parse(text);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      return `${error.message} ${error.remedy ?? ""}`.trim();
+    }
+  };
 }
 
 /**
@@ -63,6 +79,7 @@ export async function terminalPrompts(title: string, write: (text: string) => vo
       return answer;
     },
     tell: (text) => clack.log.success(text),
+    begin: (text) => clack.log.info(text),
     fault: (text) => clack.log.error(text),
     copy(heading, lines) {
       clack.log.step(heading);

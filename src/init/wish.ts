@@ -1,8 +1,9 @@
 /** Asks what the agent shall be able to do, and where; the roles follow from that. */
 import { planFor, type PveMajor, type Wish } from "../access/roles.ts";
 import { setUpCommands, type Subject } from "../access/pveum.ts";
+import { parseExecGuests } from "../config/exec.ts";
 import type { Tool } from "../tool.ts";
-import type { Prompts } from "./prompts.ts";
+import { complaint, type Prompts } from "./prompts.ts";
 import type { Values } from "./settings_file.ts";
 
 /** The tools that were chosen, and the settings that offer just these. */
@@ -13,6 +14,22 @@ export interface Chosen {
 
 function needsBackup({ privileges }: Tool): boolean {
   return privileges.some(({ any }) => any.includes("VM.Backup"));
+}
+
+const checkGuests = complaint((text) => text === "all" || parseExecGuests(text));
+
+/** Asks whether commands may run inside guests, and in which; the settings that say so. */
+async function askExec(prompts: Prompts): Promise<Values | undefined> {
+  const question =
+    "May it run commands inside guests? They run as root there: nothing keeps them from deleting what is in the guest";
+  if (!await prompts.confirm(question)) return undefined;
+  const guests = await prompts.text(
+    "In which guests? Their vmids, tag:NAMEs or pool:NAMEs, separated by commas; or all",
+    "tag:sandbox",
+    checkGuests,
+  );
+  prompts.tell("VMs are entered through the guest agent. Containers take SSH, too: docs/exec.md says what to set.");
+  return { PROXMOX_ENABLE_EXEC: "true", ...(guests === "all" ? {} : { PROXMOX_EXEC_GUESTS: guests }) };
 }
 
 /** Asks which tools there shall be. */
@@ -28,10 +45,15 @@ export async function askTools(prompts: Prompts, all: readonly Tool[]): Promise<
   const backups = plain.filter(needsBackup);
   const question =
     "May it make backups? Their privilege, VM.Backup, would also let the token delete some if it were used elsewhere";
-  if (backups.length === 0 || await prompts.confirm(question)) return { tools: plain, values: {} };
+  const without = backups.length === 0 || await prompts.confirm(question) ? [] : backups;
+  const exec = all.filter(({ tier }) => tier === "exec");
+  const entering = exec.length === 0 ? undefined : await askExec(prompts);
   return {
-    tools: plain.filter((tool) => !backups.includes(tool)),
-    values: { PROXMOX_EXCLUDE_TOOLS: backups.map(({ name }) => name).join(",") },
+    tools: [...plain.filter((tool) => !without.includes(tool)), ...(entering === undefined ? [] : exec)],
+    values: {
+      ...(without.length === 0 ? {} : { PROXMOX_EXCLUDE_TOOLS: without.map(({ name }) => name).join(",") }),
+      ...entering,
+    },
   };
 }
 

@@ -8,9 +8,8 @@ import { bareToken } from "../../src/sim/demo_access.ts";
 import { serveHttps } from "../../src/sim/https.ts";
 import { createSimulator, type SimulatorOptions } from "../../src/sim/mod.ts";
 import { createAuthority } from "../helpers/certificates.ts";
+import { hasDropper, startDropper } from "../helpers/dropper.ts";
 import { NEW_SECRET, runPveum } from "../helpers/pveum.ts";
-import { TextLineStream } from "../helpers/lines.ts";
-import { hasPty } from "../helpers/pty.ts";
 import { closedPort, targetAt, tcpServer } from "../helpers/raw_servers.ts";
 import { inherited, ROOT, serverCommand, settingsFor } from "../helpers/server.ts";
 
@@ -222,43 +221,17 @@ test("a host that takes connections and says nothing", {}, async ({ env }) => {
   assert.match(worst(found).remedy, /firewall/);
 });
 
-/** A port whose queue of connections is full: the kernel drops whatever else comes, as a firewall would. */
-const DROPPER = `
-import socket, sys, time
-listener = socket.socket()
-listener.bind(("127.0.0.1", 0))
-listener.listen(0)
-waiting = []
-for _ in range(8):
-    one = socket.socket()
-    one.setblocking(False)
-    try: one.connect(listener.getsockname())
-    except BlockingIOError: pass
-    waiting.append(one)
-time.sleep(0.3)
-print(listener.getsockname()[1], flush=True)
-sys.stdin.read()
-`;
-
-const python = Deno.build.os === "linux" && await hasPty();
+const dropping = await hasDropper();
 Deno.test({
-  name: `doctor: 10. a host that drops packets${python ? "" : " (skipped: it takes Linux and python3)"}`,
-  ignore: !python,
+  name: `doctor: 10. a host that drops packets${dropping ? "" : " (skipped: it takes Linux and python3)"}`,
+  ignore: !dropping,
   async fn() {
-    const child = new Deno.Command("python3", { args: ["-c", DROPPER], stdin: "piped", stdout: "piped" }).spawn();
-    const lines = child.stdout.pipeThrough(new TextLineStream()).getReader();
-    const port = Number((await lines.read()).value);
-    try {
-      // No fingerprint counts as not set.
-      const found = await doctor({ ...settingsFor({ port, fingerprint: "" }), PROXMOX_TIMEOUT: "2" });
-      assert.deepEqual([found.code, worst(found).id], [2, "connection"]);
-      assert.match(worst(found).says, /no answer within 2 s/);
-      assert.match(worst(found).remedy, /no firewall drops the connection/);
-    } finally {
-      await lines.cancel();
-      await child.stdin.close();
-      await child.status;
-    }
+    await using dropper = await startDropper();
+    // No fingerprint counts as not set.
+    const found = await doctor({ ...settingsFor({ port: dropper.port, fingerprint: "" }), PROXMOX_TIMEOUT: "2" });
+    assert.deepEqual([found.code, worst(found).id], [2, "connection"]);
+    assert.match(worst(found).says, /no answer within 2 s/);
+    assert.match(worst(found).remedy, /no firewall drops the connection/);
   },
 });
 

@@ -1,111 +1,23 @@
 /** init in a real terminal, key by key, against a simulated PVE: from nothing, and with things wrong on the way. */
 import assert from "node:assert/strict";
-import { bareToken, demoToken } from "../../src/sim/demo_access.ts";
-import { type HttpsSimulator, serveHttps } from "../../src/sim/https.ts";
-import { createSimulator, type Simulator } from "../../src/sim/mod.ts";
-import { createAuthority } from "../helpers/certificates.ts";
-import { CTRL_C, DOWN, hasPty, inTerminal, LEFT, type Terminal } from "../helpers/pty.ts";
+import {
+  commandsOn,
+  demoToken,
+  exists,
+  finish,
+  initTest as test,
+  type InitWorld,
+  inWorld,
+  makeToken,
+  settleHost,
+  useToken,
+  works,
+} from "../helpers/init.ts";
+import { CTRL_C, DOWN, LEFT } from "../helpers/pty.ts";
 import { NEW_SECRET, runPveum } from "../helpers/pveum.ts";
 import { TextLineStream } from "../helpers/lines.ts";
-import { closedPort, tcpServer } from "../helpers/raw_servers.ts";
 import { runnable } from "../helpers/runtime.ts";
 import { inherited, serverCommand } from "../helpers/server.ts";
-
-interface World {
-  readonly folder: string;
-  /** Where the settings are to go. */
-  readonly file: string;
-  readonly simulator: Simulator;
-  readonly server: HttpsSimulator;
-  start(...flags: readonly string[]): Terminal;
-}
-
-const pty = await hasPty();
-
-/** With another home folder Deno would look for its packages elsewhere. */
-function denoDir(): string {
-  return `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/deno`;
-}
-
-/** A test with a simulated PVE and a folder of its own. */
-function test(name: string, run: (world: World) => Promise<void>): void {
-  const test = runnable(`init: ${name}`);
-  Deno.test({
-    name: pty ? test.name : `init: ${name} (skipped: python3, which makes pseudo-terminals, is missing)`,
-    ignore: !pty || test.ignore,
-    fn: () => inWorld(run),
-  });
-}
-
-async function inWorld(run: (world: World) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  const simulator = createSimulator({ pace: 0 });
-  const server = await serveHttps(simulator, {});
-  const file = `${folder}/settings/pve.env`;
-  const [command, ...args] = serverCommand(["--allow-write"]);
-  const env = { DENO_DIR: denoDir(), ...inherited(), TERM: "xterm", HOME: folder, XDG_CONFIG_HOME: folder };
-  const start = (...flags: readonly string[]) =>
-    inTerminal([command, ...args, "init", "--output", file, ...flags], env, folder);
-  try {
-    await run({ folder, file, simulator, server, start });
-  } finally {
-    await server.close();
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
-/** The pveum commands on the screen. */
-function commandsOn(terminal: Terminal): string[] {
-  return terminal.screen().split("\n").filter((line) => line.startsWith("pveum "));
-}
-
-/** Host and fingerprint. */
-async function settleHost(terminal: Terminal, { server }: World): Promise<void> {
-  await terminal.answer("Where is Proxmox VE?", `https://127.0.0.1:${server.port}/#v1:0:18`);
-  await terminal.answer("How shall its certificate be checked?", DOWN);
-  await terminal.shows(server.fingerprint);
-  await terminal.answer("Is it the same there?", LEFT);
-}
-
-/** A user and a token are made with the commands that are shown. */
-async function makeToken(terminal: Terminal, { simulator }: World): Promise<void> {
-  await terminal.answer("What may the agent do?");
-  await terminal.answer("May it make backups?");
-  await terminal.answer("Is there an API token");
-  await terminal.answer("Where may it do so?");
-  await terminal.answer("Which version of PVE");
-  await terminal.answer("The user that", "robot@pve");
-  await terminal.answer("The token's name");
-  await terminal.answer("rights of its own");
-  await terminal.shows("shows its secret once");
-  runPveum(simulator.state, commandsOn(terminal));
-}
-
-async function finish(terminal: Terminal): Promise<void> {
-  await terminal.answer("Put the server into a client");
-  assert.equal(await terminal.exit, 0, terminal.screen());
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    return false;
-  }
-}
-
-/** Calls list_nodes with the settings that were written. */
-async function works(file: string): Promise<void> {
-  const [command, ...args] = serverCommand();
-  const { code, stderr } = await new Deno.Command(command, {
-    args: [...args, "call", "list_nodes", "--env-file", file],
-    clearEnv: true,
-    env: inherited(),
-  }).output();
-  assert.equal(code, 0, new TextDecoder().decode(stderr));
-}
 
 test("from nothing to settings that work", async (world) => {
   await using terminal = world.start();
@@ -130,11 +42,7 @@ test("on to a client that starts the server with these settings", async (world) 
   await Deno.mkdir(`${world.folder}/.cursor`);
   await using terminal = world.start();
   await settleHost(terminal, world);
-  await terminal.answer("What may the agent do?");
-  await terminal.answer("May it make backups?");
-  await terminal.answer("Is there an API token", DOWN);
-  await terminal.answer("The user that", demoToken.id);
-  await terminal.answer("The token's secret", demoToken.secret);
+  await useToken(terminal, demoToken);
   await terminal.answer("Put the server into a client", `${DOWN}${DOWN}`);
   assert.equal(await terminal.exit, 0, terminal.screen());
   const text = await Deno.readTextFile(`${world.folder}/.cursor/mcp.json`);
@@ -166,6 +74,45 @@ test("on to a client that starts the server with these settings", async (world) 
   }
   await input.close();
   await child.status;
+});
+
+test("with backups, and commands in some guests: the role and the settings say so", async (world) => {
+  await using terminal = world.start();
+  await settleHost(terminal, world);
+  await terminal.answer("What may the agent do?");
+  await terminal.answer("May it make backups?", LEFT);
+  await terminal.answer("May it run commands inside guests?", LEFT);
+  await terminal.answer("In which guests?", "sandbox");
+  await terminal.shows("no vmid, tag or pool");
+  await terminal.press(`\x15102,tag:sandbox\r`);
+  await terminal.shows("docs/exec.md");
+  await terminal.answer("Is there an API token");
+  await terminal.answer("Where may it do so?");
+  await terminal.answer("Which version of PVE");
+  await terminal.answer("The user that", "robot@pve");
+  await terminal.answer("The token's name");
+  await terminal.answer("rights of its own");
+  await terminal.shows("shows its secret once");
+  const commands = commandsOn(terminal);
+  assert.match(commands.join("\n"), /role add MCP --privs \S*VM\.GuestAgent\.Unrestricted/);
+  assert.match(commands.join("\n"), /role add MCP-Backup --privs VM\.Backup$/m);
+  runPveum(world.simulator.state, commands);
+  await terminal.answer("The token's secret", NEW_SECRET);
+  await terminal.shows("Everything works.");
+  await finish(terminal);
+  const text = await Deno.readTextFile(world.file);
+  assert.match(text, /^PROXMOX_ENABLE_EXEC=true\nPROXMOX_EXEC_GUESTS=102,tag:sandbox$/m);
+  assert.doesNotMatch(text, /EXCLUDE/);
+  await works(world.file);
+});
+
+test("an address without a port is looked for at both that are usual", async (world) => {
+  await using terminal = world.start();
+  await terminal.answer("Where is Proxmox VE?", "https://127.0.0.9/");
+  await terminal.shows(/127\.0\.0\.9:8006.*nor does PVE answer on port 443/);
+  await terminal.shows("Where is Proxmox VE?");
+  await terminal.press(CTRL_C);
+  assert.equal(await terminal.exit, 130);
 });
 
 test("read only, in one pool, by the CA file", async (world) => {
@@ -202,99 +149,15 @@ test("read only, in one pool, by the CA file", async (world) => {
   await works(world.file);
 });
 
-test("a wrong host, a wrong port, a host that says nothing: it says what to do, and asks again", async (world) => {
-  await using silent = await tcpServer(() => {});
-  await using terminal = world.start();
-  await terminal.answer("Where is Proxmox VE?", "http://pve.lan");
-  await terminal.shows(/reached by https only/);
-  await terminal.press("\x15");
-  await terminal.press(`127.0.0.1:${await closedPort()}\r`);
-  await terminal.shows("refused, nothing listens there");
-  await terminal.shows("Check PROXMOX_HOST and PROXMOX_PORT, and that pveproxy runs on the host");
-  await terminal.answer("Where is Proxmox VE?", `127.0.0.1:${silent.port}`);
-  await terminal.shows("no answer within 10 s");
-  await terminal.shows("no firewall drops the connection");
-  await settleHost(terminal, world);
-  await terminal.shows("What may the agent do?");
-  await terminal.press(CTRL_C);
-  assert.equal(await terminal.exit, 130);
-});
-
-test("a wrong secret, then a token without an ACL: what it says makes it work", async (world) => {
-  await using terminal = world.start();
-  await settleHost(terminal, world);
-  await terminal.answer("What may the agent do?");
-  await terminal.answer("May it make backups?");
-  await terminal.answer("Is there an API token", DOWN);
-  await terminal.answer("The user that", demoToken.id);
-  await terminal.answer("The token's secret", "00000000-0000-4000-8000-0000000000ff");
-  await terminal.shows("pveum user token list agent@pve");
-  await terminal.answer("What now?", DOWN);
-  await terminal.answer("The user that", bareToken.id);
-  await terminal.answer("The token's secret", bareToken.secret);
-  await terminal.shows("it has no privilege at all");
-  await terminal.shows("What now?");
-  runPveum(world.simulator.state, commandsOn(terminal));
-  await terminal.press("\r");
-  await terminal.shows("Everything works.");
-  await finish(terminal);
-  await works(world.file);
-});
-
-test("a role without SDN.Use: the line it shows makes it work", async (world) => {
-  const { roles } = world.simulator.state.access;
-  roles.set("PVEAdmin", new Set([...roles.get("PVEAdmin") ?? []].filter((privilege) => privilege !== "SDN.Use")));
-  await using terminal = world.start();
-  await settleHost(terminal, world);
-  await terminal.answer("What may the agent do?");
-  await terminal.answer("May it make backups?");
-  await terminal.answer("Is there an API token", DOWN);
-  await terminal.answer("The user that", demoToken.id);
-  await terminal.answer("The token's secret", demoToken.secret);
-  await terminal.shows("lacks SDN.Use on /sdn/zones/localnetwork/vmbr0");
-  await terminal.shows("What now?");
-  runPveum(world.simulator.state, commandsOn(terminal));
-  await terminal.press("\r");
-  await terminal.shows("Everything works.");
-  await finish(terminal);
-});
-
-test("an expired certificate: renewed as it says, it goes on", async (world) => {
-  const authority = await createAuthority();
-  await Deno.writeTextFile(`${world.folder}/pve-root-ca.pem`, authority.pem);
-  const day = 86_400_000;
-  const past = { notAfter: new Date(Date.now() - day), notBefore: new Date(Date.now() - 9 * day) };
-  const expired = { ...await authority.issue(past), ca: authority.pem };
-  const first = await serveHttps(world.simulator, { certificates: expired });
-  await using terminal = world.start();
-  await terminal.answer("Where is Proxmox VE?", `127.0.0.1:${first.port}`);
-  await terminal.shows("expired on");
-  await terminal.shows("Renew it on the host (pvecm updatecerts --force");
-  await terminal.shows("How shall its certificate be checked?");
-  await first.close();
-  const renewed = { ...await authority.issue({ notAfter: new Date(Date.now() + 700 * day) }), ca: authority.pem };
-  const second = await serveHttps(world.simulator, { port: first.port, certificates: renewed });
-  try {
-    await terminal.press(`${DOWN}${DOWN}\r`);
-    await terminal.answer("Where is Proxmox VE?", `127.0.0.1:${first.port}`);
-    await terminal.answer("How shall its certificate be checked?");
-    await terminal.answer("Where is the copy?");
-    await terminal.shows("The CA vouches for it.");
-    await terminal.shows("What may the agent do?");
-    await terminal.press(CTRL_C);
-    assert.equal(await terminal.exit, 130);
-  } finally {
-    await second.close();
-  }
-});
-
 /** The questions in order, each with the keys that lead to the next one. */
-const questions: readonly (readonly [question: string, keys: (world: World) => string])[] = [
+const questions: readonly (readonly [question: string, keys: (world: InitWorld) => string])[] = [
   ["Where is Proxmox VE?", ({ server }) => `127.0.0.1:${server.port}`],
   ["How shall its certificate be checked?", () => DOWN],
   ["Is it the same there?", () => LEFT],
   ["What may the agent do?", () => ""],
   ["May it make backups?", () => ""],
+  ["May it run commands inside guests?", () => LEFT],
+  ["In which guests?", () => ""],
   ["Is there an API token", () => ""],
   ["Where may it do so?", () => ""],
   ["Which version of PVE", () => ""],
@@ -316,17 +179,36 @@ for (const [index, [question]] of questions.entries()) {
   });
 }
 
+test("Ctrl-C after a check that found something leaves nothing", async (world) => {
+  await using terminal = world.start();
+  await settleHost(terminal, world);
+  await useToken(terminal, { id: demoToken.id, secret: "00000000-0000-4000-8000-0000000000ff" });
+  await terminal.shows("What now?");
+  await terminal.press(CTRL_C);
+  assert.equal(await terminal.exit, 130, terminal.screen());
+  assert.match(terminal.screen(), /Nothing was written/);
+  assert.ok(!exists(`${world.folder}/settings`));
+});
+
+test("Ctrl-C when the settings are written keeps them, whole, and says so", async (world) => {
+  await using terminal = world.start();
+  await settleHost(terminal, world);
+  await useToken(terminal, demoToken);
+  await terminal.shows("Put the server into a client");
+  await terminal.press(CTRL_C);
+  assert.equal(await terminal.exit, 130, terminal.screen());
+  assert.match(terminal.screen(), /No client was changed; the settings are in .*pve\.env/);
+  assert.doesNotMatch(terminal.screen(), /Cancelled\. Nothing was written/);
+  await works(world.file);
+});
+
 test("a file that is there is replaced only after a yes; a link never", async (world) => {
   await Deno.mkdir(`${world.folder}/settings`);
   await Deno.writeTextFile(`${world.folder}/mine`, "mine");
   await Deno.symlink(`${world.folder}/mine`, world.file);
   await using terminal = world.start();
   await settleHost(terminal, world);
-  await terminal.answer("What may the agent do?");
-  await terminal.answer("May it make backups?");
-  await terminal.answer("Is there an API token", DOWN);
-  await terminal.answer("The user that", demoToken.id);
-  await terminal.answer("The token's secret", demoToken.secret);
+  await useToken(terminal, demoToken);
   await terminal.shows("is a link or no regular file");
   await terminal.answer("Where shall the settings go?", `${world.folder}/mine`);
   await terminal.answer("Replace ");
