@@ -64,6 +64,7 @@ const calls: readonly [string, Record<string, unknown>][] = [
   ["list_available_templates", {}],
   ["download_template", { template: "archlinux-base" }],
   ["download_url", { url: "https://cloud.debian.org/a.qcow2" }],
+  ["pull_oci_image", { reference: "docker.io/library/nginx:1.29" }],
   ["list_tasks", { limit: 5 }],
   ["get_task_status", { upid: FAILED }],
   ["get_task_log", { upid: FAILED }],
@@ -108,7 +109,7 @@ Deno.test("one whole answer of every tool", async (t) => {
   const dispatch = createDispatch({
     tools,
     pve: createClient(send),
-    settings: { readOnly: false, downloadHosts: ["cloud.debian.org"], exec: { guests: undefined } },
+    settings: { readOnly: false, downloadHosts: ["cloud.debian.org", "docker.io"], exec: { guests: undefined } },
     exec: { vm: "agent", privileged: false, shell: createSimulatedShell(simulator, 0) },
     onBug,
     now: () => now,

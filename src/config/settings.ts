@@ -98,7 +98,7 @@ export const settingRows = [
     variable: "PROXMOX_DOWNLOAD_HOSTS",
     default: "",
     help:
-      "The hosts that download_url may have a node fetch files from, separated by commas, as in cloud.debian.org; they may redirect anywhere",
+      "The hosts that download_url and pull_oci_image may have a node fetch from, separated by commas, as in cloud.debian.org,docker.io; they may redirect anywhere",
   },
   {
     variable: "PROXMOX_AUDIT_FILE",

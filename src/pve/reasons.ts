@@ -223,6 +223,22 @@ const rows: readonly Row[] = [
     remedy: "The node has not enough free memory: give the guest less, or use another node; list_nodes shows them",
   },
   {
+    says: /Install 'skopeo'/,
+    kind: "unsupported",
+    remedy: "A person installs it on that node: apt install skopeo",
+  },
+  {
+    says: /command 'skopeo copy/,
+    kind: "failed",
+    remedy:
+      "The registry has no such image or tag, wants a login (PVE has none to give), or the node cannot reach it: its answer stands in the log",
+  },
+  {
+    says: /refusing to override existing file/,
+    kind: "conflict",
+    remedy: "Use the file that is there, or give another filename",
+  },
+  {
     says: /download failed|error downloading/i,
     kind: "failed",
     remedy: "The node could not fetch it: check the address, and that the node may reach it",

@@ -131,6 +131,11 @@ const requests = {
   "GET /nodes/{node}/lxc/{vmid}/config": { params: none },
   "GET /nodes/{node}/qemu/{vmid}/pending": { params: none },
   "GET /nodes/{node}/lxc/{vmid}/pending": { params: none },
+  // What PVE writes to a VM's cloud-init drive; it holds the password's hash.
+  "GET /nodes/{node}/qemu/{vmid}/cloudinit/dump": {
+    params: { type: r.oneOf("user", "network", "meta") },
+    required: ["type"],
+  },
   "GET /nodes/{node}/storage": {
     params: { content: v.contentType },
   },
@@ -206,7 +211,16 @@ const requests = {
   "POST /nodes/{node}/lxc/{vmid}/status/shutdown": { params: { timeout: r.integer(1, 86_400) }, check: "pending" },
   "POST /nodes/{node}/lxc/{vmid}/status/reboot": { params: { timeout: r.integer(1, 86_400) }, check: "pending" },
   "POST /nodes/{node}/qemu": {
-    params: { ...vmOptions, vmid: v.vmid, pool: v.poolName, start: r.flag },
+    params: {
+      ...vmOptions,
+      // Here alone, and only of what a download has brought: any other source could be somebody's disk, or a file of the host's.
+      "scsi[n]": v.firstDriveSlot,
+      // A socket for PVE's own terminal, which many cloud images do not boot without; never a device of the host's.
+      "serial[n]": r.only("socket"),
+      vmid: v.vmid,
+      pool: v.poolName,
+      start: r.flag,
+    },
     required: ["vmid"],
     check: "free-vmid",
   },
@@ -311,6 +325,12 @@ const requests = {
       "checksum-algorithm": r.oneOf("sha256", "sha384", "sha512"),
     },
     required: ["url", "content", "filename"],
+    check: "new-file",
+  },
+  // Since PVE 9.1.
+  "POST /nodes/{node}/storage/{storage}/oci-registry-pull": {
+    params: { reference: v.imageReference, filename: v.imageFileName },
+    required: ["reference", "filename"],
     check: "new-file",
   },
 } as const satisfies Readonly<Record<`${Method} /${string}`, Entry>>;

@@ -18,7 +18,8 @@ export async function refuseExisting(
   pve: PveClient<FileCall>,
   options: SendOptions,
 ): Promise<void> {
-  const { node, storage, content = "vztmpl", filename = given.template } = given;
+  const { node, storage, content = "vztmpl" } = given;
+  const filename = given.reference === undefined ? given.filename ?? given.template : `${String(given.filename)}.tar`;
   if (typeof node !== "string" || typeof storage !== "string" || typeof content !== "string") {
     throw new Refusal("Refused: node, storage or content is missing");
   }

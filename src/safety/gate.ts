@@ -16,6 +16,7 @@ const slotLimits: Readonly<Record<string, number>> = Object.freeze({
   sata: 5,
   ide: 3,
   mp: 255,
+  serial: 0,
 });
 
 /** A request as it goes over the wire. Only this file can make one that isAdmitted() accepts. */

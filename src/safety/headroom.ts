@@ -6,6 +6,7 @@ import type { Call } from "./catalogue.ts";
 /** The requests that tell it. */
 export type HeadroomCall =
   | "GET /nodes/{node}/storage"
+  | "GET /nodes/{node}/storage/{storage}/content"
   | "GET /nodes/{node}/qemu/{vmid}/config"
   | "GET /nodes/{node}/lxc/{vmid}/config";
 
@@ -26,6 +27,39 @@ function allocated(call: Call, given: Given): Map<string, number> {
   }
   // PVE makes a root file system of 4 GiB where none is named.
   if (call === "POST /nodes/{node}/lxc" && given.rootfs === undefined) add(needs, given.storage ?? "local", 4 * GIB);
+  return needs;
+}
+
+/** Images are packed: what one holds is at most some times its file's size. */
+const UNPACKED = 4;
+
+/**
+ * What the images take that a request imports, in bytes by storage.
+ * @throws {Refusal} for an image that is not there
+ */
+async function imported(
+  node: string,
+  given: Given,
+  pve: PveClient<HeadroomCall>,
+  options: SendOptions,
+): Promise<Map<string, number>> {
+  const needs = new Map<string, number>();
+  for (const [name, value] of Object.entries(given)) {
+    const [, target, volid, storage = ""] = /^([^:,]+):0,(?:.*,)?import-from=(([^:,]+):[^,]+)/.exec(String(value)) ??
+      [];
+    if (target === undefined || !SIZED_SLOT.test(name)) continue;
+    const query = { node, storage, content: "import" };
+    const images = await pve.call("GET /nodes/{node}/storage/{storage}/content", query, options);
+    const image = images.find((row) => row.volid === volid);
+    if (image === undefined) {
+      const there = images.map((row) => row.volid).sort().slice(0, 8);
+      throw new Refusal(
+        `Refused: there is no image ${volid} on ${node}, or the token may not see it`,
+        there.length > 0 ? `There are ${there.join(", ")}` : "Fetch it with download_url, content import",
+      );
+    }
+    add(needs, target, UNPACKED * (image.size ?? 0));
+  }
   return needs;
 }
 
@@ -99,6 +133,7 @@ export async function refuseOverflow(
     : snapshots
     ? memoryOf(await sourceOf(call, node, given, pve, options))
     : allocated(call, given);
+  for (const [storage, bytes] of await imported(node, given, pve, options)) add(needs, storage, bytes);
   if (needs.size === 0) return;
   const place = clones && typeof given.target === "string" ? given.target : node;
   const rows = await pve.call("GET /nodes/{node}/storage", { node: place }, options);

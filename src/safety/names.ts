@@ -60,6 +60,8 @@ const READS: readonly Call[] = [
   "GET /nodes/{node}/qemu/{vmid}/pending",
   "GET /nodes/{node}/lxc/{vmid}/pending",
   "GET /nodes/{node}/aplinfo",
+  // Its tool takes the password's hash out.
+  "GET /nodes/{node}/qemu/{vmid}/cloudinit/dump",
   "GET /nodes/{node}/storage",
   "GET /nodes/{node}/storage/{storage}/content",
   "GET /nodes/{node}/lxc/{vmid}/interfaces",

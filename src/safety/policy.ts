@@ -2,7 +2,7 @@
 import type { Confirm, ExecGuests, Protected } from "../config/settings.ts";
 import type { Tool } from "../tool.ts";
 import type { Call } from "./catalogue.ts";
-import { hostIn } from "./values.ts";
+import { hostIn, registryIn } from "./values.ts";
 
 /** The settings that say what may be done. */
 export interface PolicySettings {
@@ -45,7 +45,7 @@ export interface Write {
   readonly privileged: boolean;
   /** Whether it adds a file to a storage, and touches no guest. */
   readonly stores: boolean;
-  /** The address that a node is to fetch. */
+  /** The address, or the image's reference, that a node is to fetch. */
   readonly fetches: string | undefined;
   /** Whether it runs something inside the guest. */
   readonly enters: boolean;
@@ -73,6 +73,7 @@ const CREATES: readonly string[] = [
 const STORES: readonly string[] = [
   "POST /nodes/{node}/aplinfo",
   "POST /nodes/{node}/storage/{storage}/download-url",
+  "POST /nodes/{node}/storage/{storage}/oci-registry-pull",
 ] satisfies Call[];
 
 /** The requests that run something inside a guest, or tell what came of it. */
@@ -93,7 +94,7 @@ export function offers(tool: Pick<Tool, "tier">, settings: PolicySettings): bool
 
 /** Whether a tool only adds: everything else changes or interrupts what is there. */
 export function onlyAdds(tool: Pick<Tool, "name" | "tier">): boolean {
-  return tool.tier === "read" || /^(?:start|resume|create|clone|download)_/.test(tool.name);
+  return tool.tier === "read" || /^(?:start|resume|create|clone|download|pull_oci)_/.test(tool.name);
 }
 
 /** What a tool would write, from its arguments. */
@@ -108,7 +109,7 @@ export function writeOf(tool: Pick<Tool, "calls" | "tier">, input: Values): Writ
     pool: text(input.pool),
     privileged: isFalse(input.unprivileged),
     stores: tool.calls.some((call) => STORES.includes(call)),
-    fetches: text(input.url),
+    fetches: text(input.url ?? input.reference),
     enters: tool.tier === "exec",
   };
 }
@@ -131,7 +132,7 @@ export function writeIn(call: string, params: Values): Write | undefined {
     pool: text(params.pool),
     privileged: isFalse(params.unprivileged),
     stores: STORES.includes(call),
-    fetches: text(params.url),
+    fetches: text(params.url ?? params.reference),
     enters,
   };
 }
@@ -202,11 +203,11 @@ export function judge(write: Write, settings: PolicySettings, guest: GuestFacts 
     return refuse(`guest ${target} is protected`, "The person who runs this server has put it into PROXMOX_PROTECTED");
   }
   if (write.fetches !== undefined) {
-    const host = hostIn(write.fetches);
+    const host = hostIn(write.fetches) ?? registryIn(write.fetches);
     if (settings.downloadHosts?.some((known) => known === host) !== true) {
       return refuse(
         host === undefined
-          ? "only plain https addresses are fetched"
+          ? "only plain https addresses are fetched, and images whose registry is named, as in docker.io/library/debian:13"
           : `${host} is not among the hosts that files may be fetched from`,
         "The node can reach more than this program, so the person who runs it names the hosts: PROXMOX_DOWNLOAD_HOSTS, " +
           "as in cloud.debian.org,cloud-images.ubuntu.com",

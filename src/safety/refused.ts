@@ -38,8 +38,13 @@ export const refusedParameters: readonly RefusedParameters[] = [
   },
   { names: ["args", "hookscript"], why: "They run what they name on the host, as root" },
   {
-    names: ["hostpci[n]", "usb[n]", "serial[n]", "parallel[n]", "dev[n]", "virtiofs[n]", "ivshmem", "rng0"],
+    names: ["hostpci[n]", "usb[n]", "parallel[n]", "dev[n]", "virtiofs[n]", "ivshmem", "rng0"],
     why: "They hand devices, directories or memory of the host to a guest",
+  },
+  {
+    names: ["serial[n]"],
+    calls: ["PUT /nodes/{node}/qemu/{vmid}/config"],
+    why: "They can hand a device of the host to a guest; a new VM may have a socket for PVE's terminal",
   },
   {
     names: ["cicustom", "entrypoint", "env"],
@@ -220,9 +225,21 @@ export const refusedValues: readonly RefusedValues[] = [
     ],
   },
   {
-    what: "import-from in a disk",
+    what: "import-from in a disk, but for a downloaded disk image in a new VM's scsi[n]",
     why: "It copies whatever file or volume it names into a guest",
-    examples: [vm("scsi1", "local-lvm:0,import-from=local:100/vm-100-disk-0.qcow2")],
+    examples: [
+      vm("scsi1", "local-lvm:0,import-from=local:100/vm-100-disk-0.qcow2"),
+      vm("scsi1", "local-lvm:0,import-from=local:import/debian-13.qcow2"),
+      { call: CREATE_VM, name: "scsi0", value: "local-lvm:0,import-from=local:100/vm-100-disk-0.qcow2" },
+      { call: CREATE_VM, name: "scsi0", value: "local-lvm:0,import-from=/var/lib/vz/import/debian-13.qcow2" },
+      { call: CREATE_VM, name: "scsi0", value: "local-lvm:8,import-from=local:import/debian-13.qcow2" },
+      { call: CREATE_VM, name: "virtio0", value: "local-lvm:0,import-from=local:import/debian-13.qcow2" },
+    ],
+  },
+  {
+    what: "a serial port that is a device of the host",
+    why: "It hands the device to a guest",
+    examples: [{ call: CREATE_VM, name: "serial0", value: "/dev/ttyS0" }],
   },
   {
     what: "backup=0, replicate=0, snapshot, cache=unsafe, werror, rerror",
@@ -336,13 +353,17 @@ export const refusedCalls: readonly RefusedCalls[] = [
       "POST /nodes/{node}/qemu/{vmid}/move_disk",
       "POST /nodes/{node}/lxc/{vmid}/move_volume",
       "POST /nodes/{node}/storage/{storage}/upload",
-      "POST /nodes/{node}/storage/{storage}/oci-registry-pull",
     ],
   },
   {
     what: "the other way to write a VM's configuration (POST)",
     why: "It does the same in the background; one way is enough to watch",
     examples: ["POST /nodes/{node}/qemu/{vmid}/config"],
+  },
+  {
+    what: "writing a VM's cloud-init drive anew while it may be in use",
+    why: "PVE does so itself when the VM starts",
+    examples: ["PUT /nodes/{node}/qemu/{vmid}/cloudinit"],
   },
   {
     what: "migration, templates, hard reset, and suspending to disk or inside a container",

@@ -22,6 +22,14 @@ const MAC = "(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}";
 const IPV4 = "(?:\\d{1,3}\\.){3}\\d{1,3}";
 const IPV6 = "[0-9A-Fa-f:.]{2,45}";
 const LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
+const LOWER_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
+const IMAGE_PART = "[a-z0-9]+(?:(?:\\.|_{1,2}|-+)[a-z0-9]+)*";
+const IMAGE_REFERENCE = `(${LOWER_LABEL}(?:(?:\\.${LOWER_LABEL})+(?::\\d{1,5})?|:\\d{1,5}))` +
+  `/${IMAGE_PART}(?:/${IMAGE_PART})*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}`;
+
+function whole(pattern: string): RegExp {
+  return new RegExp(`^(?:${pattern})$`);
+}
 
 export const nodeName = matching(new RegExp(LABEL), "a node's name: letters, digits and hyphens", 63);
 export const storageName = matching(new RegExp(STORAGE), "a storage's name: letters, digits, hyphens, dots", 100);
@@ -76,6 +84,24 @@ export const downloadUrl: Rule = rule(
     typeof value === "string" && hostIn(value) !== undefined
       ? value
       : refuse(name, value, "it must be a plain https address, as in https://cloud.debian.org/images/x.qcow2"),
+);
+/** The registry, and its port, that an image's reference names; undefined for what is no such reference, or names none. */
+export function registryIn(reference: unknown): string | undefined {
+  if (typeof reference !== "string" || reference.length > 400) return undefined;
+  return whole(IMAGE_REFERENCE).exec(reference)?.[1];
+}
+/** The registry comes first, with a dot or a port: without one, PVE's skopeo would choose the registry itself. */
+export const imageReference: Rule = rule(
+  "an image with its registry, which PROXMOX_DOWNLOAD_HOSTS names, and its tag, as in docker.io/library/debian:13",
+  (value, name) =>
+    typeof value === "string" && registryIn(value) !== undefined
+      ? value
+      : refuse(name, value, "it must be REGISTRY/NAME:TAG, as in docker.io/library/debian:13"),
+);
+/** PVE adds .tar, and would write other letters as _. */
+export const imageFileName = matching(
+  /[A-Za-z0-9](?:[A-Za-z0-9._-]{0,190}[A-Za-z0-9])?/,
+  "a file name of letters, digits, . _ -, without its ending .tar, which PVE adds",
 );
 export const checksum = matching(/[0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128}/, "a SHA-2 checksum in lower-case hex");
 
@@ -146,18 +172,20 @@ export const newVolume = matching(
   "STORAGE:SIZE, a new volume of SIZE GiB, as in local-lvm:8; an existing volume or a path is never attached",
 );
 
-/** A disk of a VM, newly allocated. Sub-keys that cost data or protection (snapshot, backup, replicate, werror, …) are not there. */
+/** Sub-keys that cost data or protection (snapshot, backup, replicate, werror, …) are not there. */
+const diskOptions = {
+  cache: oneOf("none", "writethrough", "writeback", "directsync"),
+  discard: oneOf("on", "ignore"),
+  iothread: flag,
+  ssd: flag,
+  format: oneOf("raw", "qcow2", "vmdk"),
+  aio: oneOf("native", "threads", "io_uring"),
+};
+
+/** A disk of a VM, newly allocated. */
 export const newDisk: Rule = properties({
   first: "file",
-  keys: {
-    file: newVolume,
-    cache: oneOf("none", "writethrough", "writeback", "directsync"),
-    discard: oneOf("on", "ignore"),
-    iothread: flag,
-    ssd: flag,
-    format: oneOf("raw", "qcow2", "vmdk"),
-    aio: oneOf("native", "threads", "io_uring"),
-  },
+  keys: { file: newVolume, ...diskOptions },
   required: ["file"],
 });
 
@@ -184,6 +212,29 @@ export const driveSlot: Rule = rule(
     if (source.endsWith(":cloudinit")) return cloudInitDrive(value, name);
     return newDisk(value, name);
   },
+);
+
+/**
+ * A new disk that starts as a copy of a disk image, which a download has put among a storage's images to import. A path or
+ * a volume of a guest does not match; nor does an image inside an archive. PVE wants the size 0: the image has its own.
+ */
+const importedDisk: Rule = properties({
+  first: "file",
+  keys: {
+    file: matching(new RegExp(`${STORAGE}:0`), "STORAGE:0"),
+    "import-from": matching(
+      new RegExp(`${STORAGE}:import/[A-Za-z0-9][A-Za-z0-9._+=-]{0,200}\\.(?:qcow2|raw|vmdk)`),
+      "a downloaded disk image, as in local:import/debian-13-genericcloud-amd64.qcow2",
+    ),
+    ...diskOptions,
+  },
+  required: ["file", "import-from"],
+});
+
+/** What may stand on a disk slot of a VM that is just being made: a copy of a downloaded image, too. */
+export const firstDriveSlot: Rule = rule(
+  `${driveSlot.says}. Or a copy of a downloaded image: ${importedDisk.says}`,
+  (value, name) => /(?:^|,)import-from=/.test(String(value)) ? importedDisk(value, name) : driveSlot(value, name),
 );
 
 export const efiDisk: Rule = properties({

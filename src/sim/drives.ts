@@ -3,7 +3,6 @@ import { isRoot } from "./access.ts";
 import {
   allocate,
   checkVolumeName,
-  copyVolume,
   formatSize,
   formatting,
   GIB,
@@ -51,6 +50,8 @@ export function checkSlot(
     return;
   }
   const wish = wanted(volid);
+  const source = drive.get("import-from");
+  if (source !== undefined) checkImport(context, where, option, volid, source);
   if (wish !== undefined) {
     const { content } = storageOn(context.state, where.node, wish.storage);
     if (!content.has(where.kind === "qemu" ? "images" : "rootdir")) {
@@ -64,8 +65,39 @@ export function checkSlot(
   checkVolumeName(context.state, where.node, volid);
   const volume = findVolume(context.state, where.node, volid);
   if (volume !== undefined) checkVolumeAccess(context, volume, where.vmid);
-  const source = drive.get("import-from");
-  if (source?.startsWith("/") === true && !isRoot(context.identity)) forbidden("user != root@pam");
+}
+
+/** What PVE asks of the source of an import: an image to import, a disk of a guest that one may clone, or, as root, a path. */
+function checkImport(
+  context: Context,
+  where: { readonly node: string; readonly vmid: number },
+  option: string,
+  volid: string,
+  source: string,
+): void {
+  if (wanted(volid)?.size !== 0) {
+    invalid({
+      [option]: "'import-from' requires special syntax - use <storage ID>:0,import-from=<source>\n",
+    });
+  }
+  if (source.startsWith("/")) {
+    if (!isRoot(context.identity)) forbidden("user != root@pam");
+    return;
+  }
+  if (!source.includes(":")) invalid({ [option]: `unable to parse volume ID '${source}'\n` });
+  checkVolumeName(context.state, where.node, source);
+  const volume = findVolume(context.state, where.node, source);
+  if (volume === undefined) return; // the task fails
+  if (volume.content !== "images" && volume.content !== "import") {
+    invalid({ [option]: `${source} has wrong type '${volume.content}' - needs to be 'images' or 'import'\n` });
+  }
+  if (volume.vmid !== undefined) context.rights.check(`/vms/${volume.vmid}`, ["VM.Clone"]);
+  else checkVolumeAccess(context, volume, where.vmid);
+}
+
+/** An image's file is packed; what is in it has this size. */
+function unpackedSize(image: Volume): number {
+  return image.content === "import" && image.format !== "raw" ? Math.max(3 * GIB, image.size) : image.size;
 }
 
 /** Makes the volume that a slot's value asks for, and returns the value as the configuration keeps it. */
@@ -102,7 +134,12 @@ export function realizeSlot(
     const small = option === "efidisk0" || option === "tpmstate0";
     volume = imported === undefined
       ? allocate(state, { ...base, content, size: small ? 4 * 1024 * 1024 : Math.round(wish.size * GIB) })
-      : copyVolume(state, imported, base);
+      : allocate(state, { ...base, content, size: unpackedSize(imported), mark: imported.mark });
+    if (imported !== undefined) {
+      const all = `${unpackedSize(imported) / GIB} GiB`;
+      log(`${option}: importing disk '${source}'`);
+      for (const percent of [1, 40, 80, 100]) log(`transferred ${percent} MiB of ${all} (${percent}.00%)`);
+    }
     drive.delete("import-from");
   }
   drive.set(key, `${volume.storage}:${volume.name}`);

@@ -182,6 +182,8 @@ export interface Appliance {
 
 /** The whole cluster. */
 export interface State {
+  /** PVE's own, as in 9.2.11; tests put another one here. */
+  version?: string;
   readonly nodes: Map<string, ClusterNode>;
   readonly guests: Map<number, Guest>;
   readonly storages: Map<string, Storage>;

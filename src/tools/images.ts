@@ -107,7 +107,8 @@ function pick(all: readonly Appliance[], wanted: string): string {
   );
 }
 
-const fetched = z.object({
+/** The answer of every tool that fetches a file. */
+export const fetched = z.object({
   volid: z.string(),
   node: z.string(),
   ...params.outcome,
@@ -117,7 +118,7 @@ const fetched = z.object({
 type FetchCall = "GET /nodes/{node}/storage/{storage}/content" | (typeof taskCalls)[number];
 
 /** Starts a download once, and waits for it; a file that is there already is nothing to do. */
-async function fetchFile(
+export async function fetchFile(
   tool: string,
   context: ToolContext<FetchCall>,
   input: Waiting & Readonly<Record<string, unknown>>,
@@ -154,7 +155,8 @@ async function fetchFile(
   return { volid, node, ...outcome, ...(notes.length > 0 ? { notes } : {}) };
 }
 
-const where = {
+/** Where a file goes. */
+export const where = {
   storage: params.storage.optional().describe(
     "Left out: a shared one that holds such files, or the one with most space",
   ),
@@ -163,6 +165,10 @@ const where = {
 
 const allocate = { path: "/storage/{storage}", any: ["Datastore.AllocateTemplate"] } as const;
 const see = { path: "/storage/{storage}", any: ["Datastore.Audit"] } as const;
+/** To fetch a template of PVE's index. */
+const toFetch = [allocate, see] as const;
+/** To fetch from anywhere else. */
+export const toFetchFrom = [...toFetch, { path: "/nodes/{node}", any: ["Sys.AccessNetwork"] }] as const;
 
 export const downloadTemplate = defineTool({
   name: "download_template",
@@ -185,7 +191,7 @@ export const downloadTemplate = defineTool({
     "POST /nodes/{node}/aplinfo",
     ...taskCalls,
   ],
-  privileges: [allocate, see],
+  privileges: toFetch,
   async run(input, context) {
     const { pve, signal } = context;
     const { node, storage } = await chooseStorage(pve, { ...input, content: "vztmpl" }, { signal });
@@ -249,7 +255,7 @@ export const downloadUrl = defineTool({
     "POST /nodes/{node}/storage/{storage}/download-url",
     ...taskCalls,
   ],
-  privileges: [allocate, see, { path: "/nodes/{node}", any: ["Sys.AccessNetwork"] }],
+  privileges: toFetchFrom,
   async run(input, context) {
     const { pve, signal } = context;
     const { url } = input;

@@ -21,6 +21,7 @@ import { clusterResources, listNodes, nodeStatus } from "./nodes.ts";
 import { clusterStatus, serverInfo } from "./overview.ts";
 import { checkPermissions } from "./permissions.ts";
 import { downloadTemplate, downloadUrl, listAvailableTemplates } from "./images.ts";
+import { pullOciImage } from "./oci.ts";
 import { powerTools } from "./power.ts";
 import { listSnapshots } from "./snapshot_list.ts";
 import { listStorage, listTemplates } from "./storage.ts";
@@ -55,6 +56,7 @@ export const tools: readonly Tool[] = [
   listAvailableTemplates,
   downloadTemplate,
   downloadUrl,
+  pullOciImage,
   ...resizeTools,
   ...haltTools,
   listTasks,

@@ -178,6 +178,7 @@ export const examples: Readonly<Record<string, Example>> = {
   list_available_templates: { args: {}, complete: some("templates") },
   download_template: { args: { template: "archlinux-base" } },
   download_url: { args: { url: "https://cloud.debian.org/a.iso" } },
+  pull_oci_image: { args: { reference: "docker.io/library/nginx:1.29" } },
   create_backup: { args: { vmid: CONTAINER, storage: "nas", notes: "before the upgrade" } },
   exec_in_container: { args: { vmid: CONTAINER, command: "true" }, guests: on },
   exec_in_vm: { args: { vmid: VM, command: "true" }, guests: on },

@@ -80,7 +80,7 @@ async function tryAll(state: State, wish: Wish): Promise<Map<string, string>> {
     settings: {
       readOnly: false,
       exec: { guests: undefined },
-      downloadHosts: ["cloud.debian.org"],
+      downloadHosts: ["cloud.debian.org", "docker.io"],
       ...(wish.pool === undefined ? {} : { pool: wish.pool }),
     },
     exec: { vm: "agent", privileged: false, shell: createSimulatedShell({ state }, 0) },

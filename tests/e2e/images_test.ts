@@ -100,7 +100,12 @@ serverTest("the set is off by default, and download_url without hosts refuses", 
   env: { PROXMOX_TOOLSETS: "images" },
 }, async ({ client, error }) => {
   const { tools } = await client.listTools();
-  assert.deepEqual(tools.map(({ name }) => name), ["list_available_templates", "download_template", "download_url"]);
+  assert.deepEqual(tools.map(({ name }) => name), [
+    "list_available_templates",
+    "download_template",
+    "download_url",
+    "pull_oci_image",
+  ]);
   assert.match(await error("download_url", { url: "https://cloud.debian.org/a.iso" }), /PROXMOX_DOWNLOAD_HOSTS/);
 });
 
@@ -113,4 +118,70 @@ serverTest("a download that is asked for again while it runs is not started twic
   assert.equal(second.upid, first.upid);
   assert.match(String(second.notes), /nothing was started again.*wait_task/);
   assert.equal(requests.filter(({ method }) => method === "POST").length, 1);
+});
+
+const registry = { env: { PROXMOX_TOOLSETS: "default,images", PROXMOX_DOWNLOAD_HOSTS: "docker.io" } };
+
+serverTest(
+  "an OCI image is pulled from a registry that is named, and a container made from it",
+  registry,
+  async (it) => {
+    const { ok, error, requests, simulator } = it;
+    const pulled = await ok("pull_oci_image", {
+      reference: "docker.io/library/nginx:1.29",
+      storage: "local",
+      node: "pve2",
+    });
+    assert.equal(pulled.state, "ok");
+    assert.equal(pulled.volid, "local:vztmpl/nginx_1.29.tar");
+    assert.match(String(pulled.notes), /the image's own program/);
+    const sent = requests.find(({ method }) => method === "POST");
+    assert.deepEqual(
+      [sent?.path, sent?.params],
+      ["/nodes/pve2/storage/local/oci-registry-pull", {
+        reference: "docker.io/library/nginx:1.29",
+        filename: "nginx_1.29",
+      }],
+    );
+    const made = await ok("create_container", { node: "pve2", ostemplate: pulled.volid, storage: "local-lvm" });
+    assert.equal(made.state, "ok");
+    const file = simulator.state.storages.get("local")?.volumes.get("pve2")?.get("vztmpl/nginx_1.29.tar");
+    const again = { reference: "docker.io/library/nginx:1.29", storage: "local", node: "pve2" };
+    assert.equal((await ok("pull_oci_image", again)).state, "unchanged");
+    const other = { ...again, reference: "docker.io/library/debian:13", filename: "nginx_1.29" };
+    assert.equal((await ok("pull_oci_image", other)).state, "unchanged");
+    assert.equal(simulator.state.storages.get("local")?.volumes.get("pve2")?.get("vztmpl/nginx_1.29.tar"), file);
+    assert.match(await error("pull_oci_image", { ...again, filename: "a.tar" }), /ends in \.tar, which PVE adds/);
+    assert.match(
+      await error("pull_oci_image", { reference: "docker.io/library/missing:1" }),
+      /skopeo copy.*manifest unknown.*no such image or tag/s,
+    );
+  },
+);
+
+serverTest("no other registry is reached, nor one that is not named in full", registry, async ({ error, requests }) => {
+  for (
+    const reference of [
+      "nginx:1.29",
+      "library/nginx:1.29",
+      "quay.io/a/b:1",
+      "docker.io:5000/a:1",
+      "docker.io/library/nginx",
+    ]
+  ) assert.match(await error("pull_oci_image", { reference }), /Refused: .*PROXMOX_DOWNLOAD_HOSTS/s, reference);
+  assert.ok(requests.every(({ method }) => method === "GET"));
+});
+
+serverTest("before PVE 9.1 there are no OCI images, and that is said at once", registry, async (it) => {
+  const { error, ok, requests, simulator } = it;
+  const reference = "docker.io/library/nginx:1.29";
+  for (const version of ["9.0.11", "8.4.14"]) {
+    simulator.state.version = version;
+    assert.match(await error("pull_oci_image", { reference }), new RegExp(`This is PVE ${version}.*9\\.1 and later`));
+  }
+  assert.ok(requests.every(({ method }) => method === "GET"));
+  for (const version of ["9.1.1", "10.0.2"]) {
+    simulator.state.version = version;
+    assert.notEqual((await ok("pull_oci_image", { reference })).state, "running");
+  }
 });

@@ -144,7 +144,7 @@ export async function play(moves: readonly Move[], counts: Counts, readOnly: boo
     tools: [...lawTools.values()],
     pve,
     lockPauses: [],
-    settings: { readOnly, downloadHosts: ["cloud.debian.org"] },
+    settings: { readOnly, downloadHosts: ["cloud.debian.org", "docker.io"] },
     onBug: (error) => bugs.push(error),
   });
   for (const move of moves) {

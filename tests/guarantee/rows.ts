@@ -53,6 +53,12 @@ const admittedParams: Readonly<Record<string, Readonly<Record<string, unknown>>>
     content: "iso",
     filename: "x.iso",
   },
+  "POST /nodes/{node}/storage/{storage}/oci-registry-pull": {
+    node: "pve2",
+    storage: "nas",
+    reference: "docker.io/library/debian:13",
+    filename: "debian_13",
+  },
   "POST /nodes/{node}/vzdump": { ...vm, storage: "nas", remove: false, protected: true },
   "POST /nodes/{node}/lxc/{vmid}/clone": { ...container, newid: 400 },
 };
@@ -101,6 +107,31 @@ const drive: Restricted = {
   why: `${disk.why}; or an ISO image, none, or a new cloud-init drive`,
   refused: [...disk.refused, "ceph:vm-104-disk-1,media=cdrom", "/dev/cdrom,media=cdrom", "cdrom"],
 };
+const firstDrive: Restricted = {
+  why: `${drive.why}; or a copy of a downloaded disk image`,
+  refused: [
+    ...drive.refused,
+    "local-lvm:0",
+    "local-lvm:8,import-from=nas:import/debian-13.qcow2",
+    "local-lvm:0,import-from=nas:100/vm-100-disk-0.qcow2",
+    "local-lvm:0,import-from=local-lvm:vm-105-disk-0",
+    "local-lvm:0,import-from=local-lvm:base-9000-disk-0",
+    "local-lvm:0,import-from=nas:import/../images/100/vm-100-disk-0.qcow2",
+    "local-lvm:0,import-from=nas:import/a/b.qcow2",
+    "local-lvm:0,import-from=nas:import/a.ova/b.vmdk",
+    "local-lvm:0,import-from=nas:import/a.ova",
+    "local-lvm:0,import-from=nas:import/.qcow2",
+    "local-lvm:0,import-from=nas:iso/debian.iso",
+    "local-lvm:0,import-from=nas:backup/vzdump-qemu-102-2026_07_25-12_00_00.vma.zst",
+    "local-lvm:0,import-from=nas:import/x.qcow2,import-from=ceph:vm-104-disk-1",
+    "local-lvm:0,import-from=nas:import/x.qcow2,backup=0",
+    "local-lvm:0,import-from=nas:import/x.qcow2,media=cdrom",
+    "ceph:vm-104-disk-1,import-from=nas:import/x.qcow2",
+    "import-from=nas:import/x.qcow2",
+    "/dev/sdb,import-from=nas:import/x.qcow2",
+  ],
+  admitted: "local-lvm:0,import-from=nas:import/debian-13-genericcloud-amd64.qcow2,discard=on",
+};
 const mountPoint: Restricted = {
   why: "a new volume of a size that takes part in backups; that its slot is free is for the state check",
   refused: [
@@ -133,6 +164,7 @@ const CREATE_VM = "POST /nodes/{node}/qemu";
 const CREATE_CT = "POST /nodes/{node}/lxc";
 const APLINFO = "POST /nodes/{node}/aplinfo";
 const DOWNLOAD = "POST /nodes/{node}/storage/{storage}/download-url";
+const PULL = "POST /nodes/{node}/storage/{storage}/oci-registry-pull";
 const VZDUMP = "POST /nodes/{node}/vzdump";
 const CLONE = "POST /nodes/{node}/qemu/{vmid}/clone";
 
@@ -152,6 +184,7 @@ export const restricted: Readonly<Record<string, Restricted>> = {
     [`${call} efidisk0`, disk],
     [`${call} tpmstate0`, disk],
   ])),
+  [`${CREATE_VM} scsi[n]`]: firstDrive,
   [`${CT_CONFIG} mp[n]`]: mountPoint,
   [`${CREATE_CT} mp[n]`]: mountPoint,
   [`${CREATE_CT} rootfs`]: {
@@ -213,6 +246,36 @@ export const restricted: Readonly<Record<string, Restricted>> = {
     why: "PVE keeps nothing that does not have it",
     refused: ["", "abc", "g".repeat(64), "A".repeat(64), "a".repeat(32), "a".repeat(65)],
     admitted: "a".repeat(64),
+  },
+  [`${PULL} reference`]: {
+    why: "an image with its registry and tag; that a person has named the registry is for the policy",
+    refused: [
+      "",
+      "debian",
+      "debian:13",
+      "library/debian:13",
+      "localhost/debian:13",
+      "docker.io/library/debian",
+      "docker.io/library/debian@sha256:" + "a".repeat(64),
+      "docker://docker.io/library/debian:13",
+      "https://docker.io/library/debian:13",
+      "user@docker.io/library/debian:13",
+      "Docker.io/library/debian:13",
+      "docker.io/Library/debian:13",
+      "docker.io//debian:13",
+      "docker.io/../debian:13",
+      "docker.io/library/debian:13 --all",
+      "docker.io/library/debian:13\n",
+      "-x.io/a:1",
+      "dir:/etc/pve:1",
+      ["docker.io/library/debian:13"],
+    ],
+    admitted: "registry.lan:5000/tools/web__a-b.c:1.0_x-2",
+  },
+  [`${PULL} filename`]: {
+    why: "a file of its own; that it is not there yet is for the state check",
+    refused: ["", "../x", "a/b", ".x", "x.", "-x", "x\n", "x y", "x+y", "x;y", "a".repeat(193), ["x"]],
+    admitted: "debian_13.1-2",
   },
   [`${VZDUMP} remove`]: {
     why: "only 0: it must be sent, as PVE's default prunes older backups",

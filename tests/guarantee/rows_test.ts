@@ -68,6 +68,7 @@ const harmless: Readonly<Record<string, string>> = {
   "POST /nodes/{node}/vzdump remove": "only 0",
   "POST /nodes/{node}/vzdump protected": "only 1",
   "POST /nodes/{node}/qemu/{vmid}/snapshot vmstate": "true or false",
+  "POST /nodes/{node}/qemu serial[n]": "only socket",
   "POST /nodes/{node}/aplinfo template": "a template as list_available_templates names it",
 };
 

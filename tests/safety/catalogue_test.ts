@@ -63,7 +63,7 @@ Deno.test("every write has a state check, and is never sent without what makes i
       ? "snapshot"
       : call.endsWith("/vzdump")
       ? "backup"
-      : /\/(?:aplinfo|download-url)$/.test(call)
+      : /\/(?:aplinfo|download-url|oci-registry-pull)$/.test(call)
       ? "new-file"
       : "free-vmid";
     assert.equal(check, wanted, call);

@@ -451,6 +451,7 @@ Deno.test("a backup needs the guest, nothing pending, a storage for backups, and
 Deno.test("a download needs a storage for it with space, and a name that is free", async () => {
   const APLINFO = "POST /nodes/{node}/aplinfo";
   const DOWNLOAD = "POST /nodes/{node}/storage/{storage}/download-url";
+  const PULL = "POST /nodes/{node}/storage/{storage}/oci-registry-pull";
   const GIB = 1024 ** 3;
   const row = (over: Record<string, unknown>) => ({
     storage: "nas",
@@ -463,6 +464,7 @@ Deno.test("a download needs a storage for it with space, and a name that is free
   const cases = [
     [APLINFO, { template: "a.tar.gz" }, "vztmpl", "a.tar.gz"],
     [DOWNLOAD, { content: "iso", filename: "a.iso" }, "iso", "a.iso"],
+    [PULL, { reference: "docker.io/a:1", filename: "a_1" }, "vztmpl", "a_1.tar"],
   ] as const;
   for (const [call, file, type, name] of cases) {
     const given = { node: "pve1", storage: "nas", ...file };

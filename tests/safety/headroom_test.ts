@@ -18,6 +18,7 @@ async function check(
   given: Record<string, unknown>,
   free: Record<string, number | undefined>,
   config: Record<string, unknown> = {},
+  images: readonly Record<string, unknown>[] = [],
 ) {
   const asked: string[] = [];
   const { signal } = new AbortController();
@@ -25,7 +26,9 @@ async function check(
     assert.equal(options.signal, signal);
     const { path } = admit(call, params);
     asked.push(path);
-    const data = path.endsWith("/config")
+    const data = path.endsWith("/content")
+      ? images
+      : path.endsWith("/config")
       ? { digest: "a".repeat(40), ...config }
       : Object.entries(free).map(([storage, avail]) => ({ storage, type: "dir", content: "images", avail }));
     return Promise.resolve({
@@ -192,4 +195,31 @@ Deno.test("a disk that grows needs what is added, on its own storage", async () 
     });
     await check(call, { vmid: 100, disk: "scsi7", size: "+1500M" }, { a: 0 }, { [disk]: "a:vm-100-disk-0,size=8G" });
   }
+});
+
+Deno.test("an image that is imported takes four times its file's size, and has to be there", async () => {
+  const image = (volid: string, size?: number) => ({ volid, content: "import", format: "qcow2", size });
+  const images = [image("nas:import/a.qcow2", GIB), image("nas:import/b.raw", 2 * GIB), image("nas:import/c.raw")];
+  const given = { scsi0: "a:0,discard=on,import-from=nas:import/a.qcow2,iothread=1" };
+  const asked = await check(CREATE_VM, given, { a: 4 * GIB }, {}, images);
+  assert.deepEqual(asked, ["/nodes/pve1/storage/nas/content", "/nodes/pve1/storage"]);
+  await assert.rejects(check(CREATE_VM, given, { a: 4 * GIB - 1 }, {}, images), /4\.0 GiB do not fit on storage a/);
+  const two = { scsi0: given.scsi0, scsi1: "a:0,import-from=nas:import/b.raw", scsi2: "a:1" };
+  await check(CREATE_VM, two, { a: 13 * GIB }, {}, images);
+  await assert.rejects(check(CREATE_VM, two, { a: 13 * GIB - 1 }, {}, images), /13\.0 GiB do not fit/);
+  await check(CREATE_VM, { scsi0: "a:0,import-from=nas:import/c.raw" }, { a: 0 }, {}, images);
+  const missing = check(CREATE_VM, { scsi0: "a:0,import-from=nas:import/x.qcow2" }, { a: GIB ** 2 }, {}, images);
+  await assert.rejects(
+    missing,
+    (error) =>
+      error instanceof Refusal && /no image nas:import\/x\.qcow2 on pve1/.test(error.message) &&
+      error.remedy === "There are nas:import/a.qcow2, nas:import/b.raw, nas:import/c.raw",
+  );
+  await assert.rejects(
+    check(CREATE_VM, given, { a: GIB ** 2 }),
+    (error) => error instanceof Refusal && /download_url/.test(error.remedy ?? ""),
+  );
+  // Text of other settings is none.
+  const none = { description: "a:0,import-from=nas:import/x.qcow2", scsi0: "a:1" };
+  assert.deepEqual(await check(CREATE_VM, none, { a: GIB }), ["/nodes/pve1/storage"]);
 });

@@ -351,6 +351,42 @@ Deno.test("a file is fetched only from a host that the settings name, whole and 
   assert.match(refusal("download_url", { url: "https://cloud.debian.org/x.iso" }, { readOnly: false }), /not among/);
 });
 
+const PULL = "POST /nodes/{node}/storage/{storage}/oci-registry-pull";
+
+Deno.test("an image is pulled only from a registry that the settings name, whole and with its port", () => {
+  const hosts = fc.constantFrom("docker.io", "registry.lan:5000", "registry.lan", "io.example", "192.0.2.1:5000");
+  fc.assert(fc.property(fc.uniqueArray(hosts, { maxLength: 3 }), hosts, (downloadHosts, host) => {
+    const reference = `${host}/library/debian:13`;
+    const allowed = downloadHosts.includes(host);
+    const settings = { readOnly: false, downloadHosts };
+    const write = policy.writeIn(PULL, { node: "pve1", storage: "nas", reference }) ?? assert.fail();
+    assert.ok(write.stores && write.changes === undefined);
+    assert.equal(policy.judge(write, settings, undefined) === undefined, allowed);
+    assert.equal(decide("pull_oci_image", { reference }, settings).verdict, allowed ? "allow" : "refuse");
+  }));
+  const settings = { readOnly: false, downloadHosts: ["docker.io"] };
+  for (
+    const reference of [
+      "debian:13",
+      "library/debian:13",
+      "docker.io.evil.example/debian:13",
+      "evil.example/docker.io/debian:13",
+      "docker.io@evil.example/debian:13",
+      "docker.io/debian",
+      "docker://docker.io/debian:13",
+      "docker.io",
+      "",
+    ]
+  ) {
+    const named = /^[a-z.]+example\/[a-z./]+:13$/.test(reference);
+    const why = named ? /evil\.example is not among the hosts/ : /^only plain https.*registry is named/;
+    assert.match(refusal("pull_oci_image", { reference }, settings), why, reference);
+  }
+  // It adds a file, and interrupts nobody.
+  const pull = tools.find((tool) => tool.name === "pull_oci_image") ?? assert.fail();
+  assert.ok(policy.onlyAdds(pull) && !policy.onlyAdds({ ...pull, name: "pull_file" }));
+});
+
 Deno.test("what only adds a file to a storage names no guest, and needs no host but for an address", () => {
   const write = policy.writeIn("POST /nodes/{node}/aplinfo", { node: "pve1", storage: "nas", template: "x.tar.gz" });
   assert.ok(write !== undefined && write.stores && write.changes === undefined);

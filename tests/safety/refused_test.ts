@@ -55,6 +55,7 @@ const admitted = (call: string): Record<string, unknown> => ({
     : {},
   ...call.endsWith("/resize") ? { disk: call.includes("/lxc/") ? "rootfs" : "scsi0", size: "+1024M" } : {},
   ...call.endsWith("/download-url") ? { url: "https://cloud.debian.org/x.iso", content: "iso", filename: "x.iso" } : {},
+  ...call.endsWith("/oci-registry-pull") ? { reference: "docker.io/library/debian:13", filename: "debian_13" } : {},
   ...call.endsWith("/vzdump") ? { vmid: 300, storage: "nas", remove: false, protected: true } : {},
   ...call.startsWith("PUT") ? { digest: "8115a483bbeccc35e4a864025d3327d07a9a2b16" } : {},
 });

@@ -831,6 +831,101 @@ Deno.test("an address that is fetched is https, and every reader of it sees the 
   for (const value of [undefined, 1, null, ["https://a/x"]]) assert.equal(v.hostIn(value), undefined);
 });
 
+Deno.test("an image's reference names its registry, and every reader of it sees the same one", () => {
+  const put = (registry: string) => `${registry}/a:1`;
+  passes(
+    v.imageReference,
+    "docker.io/library/debian:13",
+    "registry.lan:5000/a/b/c-d__e.f:1.0_x-2",
+    "nas:5000/a:latest",
+    "a.b/a:_",
+    "192.0.2.1:5000/a1:1",
+  );
+  refuses(v.imageReference, 1, true, "", "a/b:1", "localhost/a:1", "docker.io/a", "docker.io/a:", "docker.io/:1");
+  refuses(v.imageReference, " docker.io/a:1", "docker.io/a:1\n", "docker.io/a:1 ", "docker.io/a/:1", "docker.io//a:1");
+  refuses(v.imageReference, "docker.io/a.-b:1", "docker.io/a___b:1", "docker.io/a..b:1", "docker.io/-a:1");
+  refuses(v.imageReference, "a.b:/a:1", "a.b:123456/a:1", "a..b/a:1", "-a.b/a:1", "a-.b/a:1", "a.b-/a:1", "a.b./a:1");
+  letters(v.imageReference, (c) => put(`a${c}b.io`), `${LOWER}${DIGITS}.-`);
+  letters(v.imageReference, (c) => put(`${c}.io`), LOWER + DIGITS);
+  letters(v.imageReference, (c) => put(`a.io:1${c}`), DIGITS);
+  letters(v.imageReference, (c) => `a.io/b${c}b:1`, `${LOWER}${DIGITS}._-/`);
+  letters(v.imageReference, (c) => `a.io/a:${c}`, `${WORD}_`);
+  letters(v.imageReference, (c) => `a.io/a:a${c}`, `${WORD}_.-`);
+  lengths(v.imageReference, (n) => `a.io/a:${many(n)}`, 1, 128);
+  lengths(v.imageReference, (n) => put(`${many(n)}.io`), 1, 63);
+  lengths(v.imageReference, (n) => put(`${many(n)}:1`), 1, 63);
+  passes(v.imageReference, "a.io/a--b---c:1", `a.io/${many(393)}:1`);
+  refuses(v.imageReference, `a.io/${many(394)}:1`);
+  assert.equal(v.registryIn("docker.io/library/debian:13"), "docker.io");
+  assert.equal(v.registryIn("nas:5000/a/b.c:1"), "nas:5000");
+  for (const value of [undefined, 1, null, ["a.io/a:1"], "https://a.io/a:1"]) {
+    assert.equal(v.registryIn(value), undefined);
+  }
+  // No address is a reference, and no reference an address: each is judged by its own host.
+  fc.assert(fc.property(fc.webUrl(), (url) => assert.equal(v.registryIn(url), undefined)));
+  const part = fc.stringMatching(/^[a-z0-9.:@/_-]{0,30}$/);
+  fc.assert(fc.property(part, part, (a, b) => {
+    const registry = v.registryIn(`${a}/${b}:1`);
+    assert.equal(v.hostIn(`${a}/${b}:1`), undefined);
+    // As Docker reads it: the first part is a host where it has a dot or a port.
+    if (registry !== undefined) assert.ok(registry === `${a}/${b}:1`.split("/")[0] && /[.:]/.test(registry));
+  }));
+  letters(v.imageFileName, (c) => c, WORD);
+  letters(v.imageFileName, (c) => `a${c}a`, `${WORD}._-`);
+  letters(v.imageFileName, (c) => `a${c}`, WORD);
+  lengths(v.imageFileName, (n) => many(n), 1, 192);
+});
+
+Deno.test("a new VM's disk may be a copy of a downloaded image, and of nothing else", () => {
+  const from = (image: string) => `ab:0,import-from=${image}`;
+  passes(
+    v.firstDriveSlot,
+    from("local:import/debian-13.qcow2"),
+    "local-lvm:0,import-from=nas:import/a.raw,discard=on,iothread=1,ssd=1,cache=none,format=qcow2,aio=native",
+    "local-lvm:0,discard=on,import-from=nas:import/a.vmdk",
+    // What another slot takes, too.
+    "ab:8",
+    "ab:cloudinit",
+    "none,media=cdrom",
+    "ab:iso/a.iso,media=cdrom",
+  );
+  letters(v.firstDriveSlot, (c) => from(`ab:import/${c}.raw`), WORD);
+  letters(v.firstDriveSlot, (c) => from(`ab:import/a${c}.raw`), `${WORD}._+=-`);
+  letters(v.firstDriveSlot, (c) => from(`${c}b:import/a.raw`), LETTERS);
+  letters(v.firstDriveSlot, (c) => from(`ab:import/a${c}raw`), ".");
+  letters(v.firstDriveSlot, (c) => `ab:${c},import-from=ab:import/a.raw`, "0");
+  lengths(v.firstDriveSlot, (n) => from(`ab:import/${many(n)}.raw`), 1, 201);
+  refuses(
+    v.firstDriveSlot,
+    from("/var/lib/vz/import/a.raw"),
+    from("ab:iso/a.raw"),
+    from("ab:100/vm-100-disk-0.raw"),
+    from("ab:vm-100-disk-0"),
+    from("ab:import/a.ova"),
+    from("ab:import/a.img"),
+    from("ab:import/a.raw.sh"),
+    from("ab:import/a/b.raw"),
+    from("ab:import/a.raw,import-from=ab:import/b.raw"),
+    from("ab:import/a.raw,file=ab:vm-100-disk-0"),
+    from("ab:import/a.raw,media=cdrom"),
+    from("ab:import/a.raw,backup=0"),
+    from("ab:import/a.raw,snapshot=1"),
+    from(""),
+    "ab:0",
+    "ab:00,import-from=ab:import/a.raw",
+    "ab:0.0,import-from=ab:import/a.raw",
+    "ab:8,import-from=ab:import/a.raw",
+    "ab:vm-100-disk-0,import-from=ab:import/a.raw",
+    "import-from=ab:import/a.raw",
+    "none,import-from=ab:import/a.raw",
+    8,
+    true,
+  );
+  // Only there.
+  refuses(v.driveSlot, from("ab:import/a.raw"));
+  refuses(v.newDisk, from("ab:import/a.raw"));
+});
+
 Deno.test("names of files are PVE's, with an ending that it knows", () => {
   letters(v.downloadName, (c) => `${c}.iso`, WORD);
   letters(v.downloadName, (c) => `a${c}.iso`, `${WORD}._-`);

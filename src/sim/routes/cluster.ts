@@ -5,7 +5,10 @@ import { guestResource, nodeRow, storageResource } from "../rows.ts";
 import { poolOf, type State } from "../state.ts";
 import { type Context, type Route, word } from "./context.ts";
 
-export const version: Route<"GET /version"> = () => ({ version: "9.2.11", release: "9.2", repoid: "14a22df35955d97d" });
+export const version: Route<"GET /version"> = ({ state }) => {
+  const { version = "9.2.11" } = state;
+  return { version, release: version.replace(/\.\d+$/, ""), repoid: "14a22df35955d97d" };
+};
 
 export const nodes: Route<"GET /nodes"> = ({ state, engine, rights }) =>
   [...state.nodes.values()].map((node) => ({

@@ -1,7 +1,7 @@
 /** Templates and files that a node fetches from elsewhere. */
 import { addVolume } from "../build.ts";
 import { die, invalid } from "../failure.ts";
-import { type Content, findVolume, type Storage, storageOn } from "../state.ts";
+import { type Content, findVolume, type Storage, storageOn, volumesOf } from "../state.ts";
 import { type Context, type Route, start } from "./context.ts";
 
 const MIB = 1024 * 1024;
@@ -113,5 +113,46 @@ export const downloadUrl: Route<"POST /nodes/{node}/storage/{storage}/download-u
     size: 340 * MIB,
     task: "download",
     id: name,
+  });
+};
+
+/** As in PVE's sources (PVE::API2::Storage::Status): skopeo fetches it, and .tar is added to whatever name. */
+export const pullImage: Route<"POST /nodes/{node}/storage/{storage}/oci-registry-pull"> = (context, params) => {
+  const { state, engine } = context;
+  const { node } = params;
+  const storage = storageOn(state, node, params.storage);
+  if (storage.type !== "dir" && storage.type !== "nfs") {
+    die(`can't upload to storage type '${storage.type}', not a file based storage!`);
+  }
+  if (!storage.content.has("vztmpl")) die(`storage '${storage.id}' is not configured for content-type 'vztmpl'`);
+  const reference = String(params.reference);
+  const plain = String(params.filename ?? reference).replace(/^.*[/\\]/, "").replaceAll(/[^A-Za-z0-9_.-]/g, "_");
+  const name = `${plain}.tar`;
+  const volid = `${storage.id}:vztmpl/${name}`;
+  if (findVolume(state, node, volid) !== undefined) die(`refusing to override existing file '${name}'`);
+  return start(context, {
+    node,
+    type: "ociregistrypull",
+    id: name,
+    seconds: 8,
+    lines: ["Getting image source signatures", "Copying blob sha256:0f2ce7e5", "Copying config sha256:5ad3bd0e"],
+    finish: (log) => {
+      if (reference.includes("/missing")) {
+        log('time="2026-11-22T12:00:00Z" level=fatal msg="initializing source: reading manifest: manifest unknown"');
+        die(
+          `command 'skopeo copy docker://${reference} oci-archive:${storage.path}/template/cache/${name}' failed: exit code 1`,
+        );
+      }
+      // What came in between is replaced: PVE only looks before it begins.
+      volumesOf(storage, node).delete(`vztmpl/${name}`);
+      log("Writing manifest to image destination");
+      addVolume(state, storage, storage.shared ? "" : node, {
+        name: `vztmpl/${name}`,
+        content: "vztmpl",
+        format: "tar",
+        size: 60 * MIB,
+        ctime: Math.floor(engine.now() / 1000),
+      });
+    },
   });
 };

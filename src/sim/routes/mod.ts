@@ -3,6 +3,7 @@ import type { SimulatorCall } from "../schema.ts";
 import type { SimulatorApi } from "../schema.gen.ts";
 import * as agent from "./agent.ts";
 import * as clone from "./clone.ts";
+import * as cloudinit from "./cloudinit.ts";
 import * as cluster from "./cluster.ts";
 import * as config from "./config.ts";
 import type { Context, Route } from "./context.ts";
@@ -53,6 +54,7 @@ const routes: { readonly [C in SimulatorCall]: Route<C> } = {
   "GET /nodes/{node}/rrddata": metrics.ofNode,
   "GET /nodes/{node}/qemu/{vmid}/rrddata": metrics.ofVm,
   "GET /nodes/{node}/lxc/{vmid}/rrddata": metrics.ofContainer,
+  "GET /nodes/{node}/qemu/{vmid}/cloudinit/dump": cloudinit.dump,
   "POST /nodes/{node}/qemu/{vmid}/agent/exec": agent.exec,
   "GET /nodes/{node}/qemu/{vmid}/agent/exec-status": agent.execStatus,
   "GET /nodes/{node}/tasks": tasks.ofNode,
@@ -103,6 +105,7 @@ const routes: { readonly [C in SimulatorCall]: Route<C> } = {
   "GET /nodes/{node}/aplinfo": images.appliances,
   "POST /nodes/{node}/aplinfo": images.download,
   "POST /nodes/{node}/storage/{storage}/download-url": images.downloadUrl,
+  "POST /nodes/{node}/storage/{storage}/oci-registry-pull": images.pullImage,
   "GET /cluster/backup": jobs.list,
   "GET /cluster/backup-info/not-backed-up": jobs.notBackedUp,
   "GET /cluster/ha/status/current": ha.status,
