@@ -2,7 +2,7 @@
 import { countTokens } from "gpt-tokenizer/encoding/o200k_base";
 import { out } from "../src/cli/terminal.ts";
 import { schemasOf } from "../src/mcp/schemas.ts";
-import { annotationsOf } from "../src/mcp/server.ts";
+import { annotationsOf } from "../src/mcp/told.ts";
 import { toolsets } from "../src/safety/toolsets.ts";
 import type { Tool } from "../src/tool.ts";
 import { tools } from "../src/tools/mod.ts";

@@ -114,6 +114,17 @@ Deno.test("the launcher loads no package before a command asks for one", async (
   assert.deepEqual([...loaded].filter((file) => !/^(?:src\/|node:|main\.ts$|deno\.json$)/.test(file)), []);
 });
 
+Deno.test("the worker greets a client before it loads any package, or any of Node's modules that are slow to load", async () => {
+  const edges = await graphOf(WORKER);
+  const loaded = new Set([WORKER]);
+  for (const file of loaded) {
+    for (const { from, to, code, dynamic } of edges) if (from === file && code && !dynamic) loaded.add(to);
+  }
+  assert.ok(loaded.has("src/mcp/greeting.ts"));
+  const others = [...loaded].filter((file) => !file.startsWith("src/"));
+  assert.deepEqual(others.sort(), ["deno.json", "node:buffer", "node:util"]);
+});
+
 Deno.test("only the worker speaks to PVE: what the launcher loads for serving or calling has no way to it", async () => {
   const edges = await graphOf(LAUNCHER);
   const loaded = new Set([LAUNCHER, "src/cli/serve.ts", "src/cli/call.ts"]);
@@ -129,7 +140,9 @@ Deno.test("only the transport loads the HTTP library, and only the edge of the p
     [...new Set(edges.filter(({ to }) => library.test(to)).map(({ from }) => from))].sort();
   assert.deepEqual(users(/^npm:\/?undici/), ["src/pve/transport.ts"]);
   assert.deepEqual(users(/^npm:\/?ssh2/), ["src/ssh/connection.ts"]);
-  const protocol = ["eras", "features", "message", "server", "transport"].map((name) => `src/mcp/${name}.ts`);
+  const protocol = ["eras", "features", "greeting", "message", "server", "told", "transport"].map((name) =>
+    `src/mcp/${name}.ts`
+  );
   assert.deepEqual(users(/^npm:\/?@modelcontextprotocol\/server/), protocol);
   const network = [
     "src/confine/probe.ts",

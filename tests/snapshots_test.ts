@@ -1,7 +1,7 @@
 /** What clients are told of each tool, and one whole answer of each: changed only by a reviewed diff (deno task test -- -u). */
 import { createDispatch } from "../src/mcp/dispatch.ts";
 import { schemasOf } from "../src/mcp/schemas.ts";
-import { annotationsOf } from "../src/mcp/server.ts";
+import { annotationsOf } from "../src/mcp/told.ts";
 import { createClient } from "../src/pve/client.ts";
 import { connect } from "../src/pve/connection.ts";
 import { createSimulatedShell, createSimulator, demoCluster, demoToken } from "../src/sim/mod.ts";

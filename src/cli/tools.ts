@@ -1,5 +1,5 @@
 /** `tools`: the toolsets and their tools, what each costs a model and needs of the token, for people or as JSON. */
-import { annotationsOf } from "../mcp/server.ts";
+import { annotationsOf } from "../mcp/told.ts";
 import { schemasOf } from "../mcp/schemas.ts";
 import { type ToolsetName, toolsets } from "../safety/toolsets.ts";
 import type { Tool } from "../tool.ts";

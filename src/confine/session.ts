@@ -9,6 +9,7 @@ import type { AuditLog } from "../safety/audit.ts";
 import { offers, type PolicySettings } from "../safety/policy.ts";
 import { cleanText } from "../shape/untrusted.ts";
 import { chooseTools } from "../safety/toolsets.ts";
+import { prepareForPackages } from "./packages.ts";
 
 export interface SessionOptions {
   /** Undefined: a simulated PVE in memory. */
@@ -54,7 +55,9 @@ export function openSession(options: SessionOptions): Session {
   let loaded: Promise<Loaded> | undefined;
   function load(): Promise<Loaded> {
     // A module that could not be loaded may be there the next time.
-    loaded ??= import("./loaded.ts").then(({ openLoaded }) => openLoaded(chosen, options)).catch((error: unknown) => {
+    loaded ??= prepareForPackages().then(() => import("./loaded.ts")).then(({ openLoaded }) =>
+      openLoaded(chosen, options)
+    ).catch((error: unknown) => {
       loaded = undefined;
       throw error;
     });

@@ -1,14 +1,15 @@
 /** The worker's side: everything that touches PVE, with network to one host and port, and no other permission. */
-import process from "node:process";
-import * as timers from "node:timers";
 import { err } from "../cli/terminal.ts";
 import { settingsFrom } from "../config/sources.ts";
 import { UsageError } from "../errors.ts";
 import type { AuditLog } from "../safety/audit.ts";
 import { auditLine } from "../safety/audit.ts";
 import { faultsOf } from "../safety/names.ts";
+import type { Dispatch } from "../mcp/dispatch.ts";
 import { listedTools } from "../mcp/listed.gen.ts";
+import type { Serving } from "../mcp/serve.ts";
 import { type Assignment, type FromWorker, isToWorker } from "./messages.ts";
+import { prepareForPackages } from "./packages.ts";
 import { serveMessages, serveStdin } from "./serve_job.ts";
 import { openSession } from "./session.ts";
 
@@ -46,6 +47,18 @@ function ask(text: string): Promise<boolean> {
   return promise;
 }
 
+function serveLauncher(dispatch: Dispatch): Serving {
+  const { take, ...serving } = serveMessages(dispatch, (text) => self.postMessage({ type: "mcp", text }));
+  takeMcp = take;
+  early.splice(0).forEach(take);
+  return serving;
+}
+
+/** The client is gone; a worker cannot end its process. */
+function leave(): void {
+  self.postMessage({ type: "eof" });
+}
+
 /** Runs the job and returns its result; undefined while it goes on serving. */
 async function run({ job, sources, trace }: Assignment): Promise<{ value: unknown } | undefined> {
   const settings = sources === undefined ? undefined : settingsFrom(sources);
@@ -56,17 +69,16 @@ async function run({ job, sources, trace }: Assignment): Promise<{ value: unknow
   const session = openSession({ settings, trace, audit: record, log });
   switch (job.kind) {
     case "probe": {
+      await prepareForPackages();
       const { tryToBreakOut } = await import("./probe.ts");
       return { value: await tryToBreakOut(settings?.target, job.elsewhere) };
     }
-    case "serve":
-      if (job.over === "messages") {
-        takeMcp = serveMessages(session.dispatch, (text) => self.postMessage({ type: "mcp", text }));
-        early.forEach(takeMcp);
-      } else serveStdin(session.dispatch, () => self.postMessage({ type: "eof" }));
+    case "serve": {
+      const serving = job.over === "messages" ? serveLauncher(session.dispatch) : serveStdin(session.dispatch, leave);
       // The list has gone out by then: the first call finds everything loaded.
-      timers.setTimeout(() => session.load().catch(() => {}), LOAD_AFTER_MS);
+      setTimeout(() => void serving.load().then(session.load).catch(() => {}), LOAD_AFTER_MS);
       return undefined;
+    }
     case "doctor": {
       const { doctorJob } = await import("./doctor_job.ts");
       return {
@@ -120,11 +132,6 @@ self.onmessage = ({ data }) => {
   }
 };
 
-// Bundled packages expect Node's timers, and Deno before 2.8 gives them its own, which are numbers.
-const { setTimeout, clearTimeout, setInterval, clearInterval } = timers;
-Object.assign(globalThis, { setTimeout, clearTimeout, setInterval, clearInterval });
-// The work of npm packages: they look for settings of their own, and a worker that may not read any would throw.
-Object.defineProperty(process, "env", { value: {} });
 const faults = faultsOf(listedTools);
 if (faults.length === 0) self.postMessage({ type: "ready" });
 else self.postMessage({ type: "fault", message: `The tools break a promise of this program: ${faults.join("; ")}` });

@@ -5,32 +5,29 @@
  * and once it is pinned it serves requests of revisions that do not exist.
  */
 import {
-  CLIENT_CAPABILITIES_META_KEY,
   type JSONRPCMessage,
   type McpServerFactory,
-  PROTOCOL_VERSION_META_KEY,
   SUBSCRIPTION_ID_META_KEY,
   type Transport,
 } from "@modelcontextprotocol/server";
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import { isRecord } from "./coerce.ts";
 import {
+  BATCH_REVISION,
+  CAPABILITIES_KEY,
+  claimOf,
   errorAnswer,
   type Id,
-  type Incoming,
   INTERNAL_ERROR,
   INVALID_PARAMS,
+  type Message,
   METHOD_NOT_FOUND,
   type Notification,
   type Request,
+  REVISION_KEY,
+  STATELESS_REVISION,
 } from "./message.ts";
-import { cancelledBy, openWire, type Streams } from "./transport.ts";
-
-/** The one revision without a handshake. */
-export const STATELESS_REVISION = "2026-07-28";
-
-/** The only revision that has batches. */
-const BATCH_REVISION = "2025-03-26";
+import { cancelledBy, type Wire } from "./transport.ts";
 
 const UNSUPPORTED_PROTOCOL_VERSION = -32022;
 
@@ -56,18 +53,26 @@ export interface ServeOptions {
   readonly onError: (error: Error) => void;
 }
 
-/** Serves until the client closes its end. */
-export function serveEras(streams: Streams, options: ServeOptions): { close(): Promise<void> } {
+export interface Eras {
+  receive(message: Message): void;
+  /** Lets the SDK know of a message that the greeting has answered; its own answer is dropped. */
+  heard(message: Request | Notification): void;
+  close(): Promise<void>;
+}
+
+/** Serves what `receive` is given. */
+export function sortEras(wire: Wire, options: ServeOptions): Eras {
   const { factory, subscriptions, onError } = options;
   let handshake: Channel | undefined;
   let stateless: Channel | undefined;
   /** Whether a request other than server/discover has come: a client may ask for it and then go back to initialize. */
   let inUse = false;
 
-  const wire = openWire(streams, receive, () => void close());
+  const answered = new Set<Id>();
 
   function open(legacy: "serve" | "reject", sent: (message: JSONRPCMessage) => void): Channel {
     const channel = channelTo((message) => {
+      if (!("method" in message) && message.id !== undefined && answered.delete(message.id)) return;
       sent(message);
       wire.send(message);
     });
@@ -80,7 +85,17 @@ export function serveEras(streams: Streams, options: ServeOptions): { close(): P
     return channel;
   }
 
-  function receive(message: Exclude<Incoming, { kind: "fault" }>): void {
+  function heard(message: Request | Notification): void {
+    if (claimOf(message) !== undefined) {
+      inUse ||= message.method !== "server/discover";
+      return;
+    }
+    if (message.kind === "request") answered.add(message.id);
+    handshake ??= open("serve", () => {});
+    handshake.deliver(sdkMessage(message));
+  }
+
+  function receive(message: Message): void {
     try {
       if (message.kind === "request") request(message);
       else if (message.kind === "notification") notification(message);
@@ -154,11 +169,11 @@ export function serveEras(streams: Streams, options: ServeOptions): { close(): P
     wire.close();
   }
 
-  return { close };
+  return { receive, heard, close };
 }
 
 const NO_CLAIM = `Invalid params: the request names no revision: revision ${STATELESS_REVISION} wants ` +
-  `${PROTOCOL_VERSION_META_KEY} and ${CLIENT_CAPABILITIES_META_KEY} in params._meta, earlier ones begin with initialize`;
+  `${REVISION_KEY} and ${CAPABILITIES_KEY} in params._meta, earlier ones begin with initialize`;
 
 /** One era's connection, as the SDK sees it. */
 interface Channel {
@@ -182,17 +197,11 @@ function channelTo(send: (message: JSONRPCMessage) => void): Channel {
   return { transport, deliver: (message) => transport.onmessage?.(message) };
 }
 
-/** The revision that a message names; any value counts, and the SDK refuses what is no text. */
-function claimOf({ params }: Request | Notification): unknown {
-  const meta = params?._meta;
-  return isRecord(meta) ? meta[PROTOCOL_VERSION_META_KEY] : undefined;
-}
-
 /** The notification with a revision: without one the SDK would take it for the other era's. */
 function claimed(message: Notification): Notification {
   if (claimOf(message) === STATELESS_REVISION) return message;
   const meta = message.params?._meta;
-  const envelope = { [PROTOCOL_VERSION_META_KEY]: STATELESS_REVISION, [CLIENT_CAPABILITIES_META_KEY]: {} };
+  const envelope = { [REVISION_KEY]: STATELESS_REVISION, [CAPABILITIES_KEY]: {} };
   return { ...message, params: { ...message.params, _meta: { ...(isRecord(meta) ? meta : {}), ...envelope } } };
 }
 

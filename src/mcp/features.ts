@@ -6,19 +6,11 @@ import { isRecord } from "./coerce.ts";
 import { type Complete, createCompletions } from "./completions.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { INTERNAL_ERROR, INVALID_PARAMS } from "./message.ts";
-import { fillPrompt, offeredPrompts } from "./prompts.ts";
-import { offeredResources, readResource, RESOURCE_TYPE, resourceAt } from "./resources.ts";
+import { fillPrompt } from "./fill_prompt.ts";
+import { offeredPrompts } from "./prompts.ts";
+import { offeredResources, RESOURCE_TYPE, resourceAt } from "./resource_kinds.ts";
+import { readResource } from "./resources.ts";
 import type { Watcher } from "./watcher.ts";
-
-/** Lists are the same for the life of the process; what they name is read again each time. */
-export const CACHE_HINTS = {
-  "server/discover": { ttlMs: 300_000, cacheScope: "private" },
-  "tools/list": { ttlMs: 300_000, cacheScope: "private" },
-  "prompts/list": { ttlMs: 300_000, cacheScope: "private" },
-  "resources/list": { ttlMs: 300_000, cacheScope: "private" },
-  "resources/templates/list": { ttlMs: 300_000, cacheScope: "private" },
-  "resources/read": { ttlMs: 2000, cacheScope: "private" },
-} as const;
 
 /** What of it is offered depends on the tools that are. */
 export function addFeatures(server: McpServer, dispatch: Dispatch, watcher: Watcher): void {
@@ -31,8 +23,6 @@ export function addFeatures(server: McpServer, dispatch: Dispatch, watcher: Watc
 function addResources({ server }: McpServer, dispatch: Dispatch, watcher: Watcher): void {
   const kinds = offeredResources(dispatch);
   if (kinds.length === 0) return;
-  // What there is does not change while the process lives: no listChanged.
-  server.registerCapabilities({ resources: { subscribe: true } });
   const described = kinds.map(({ uri, name, title, description }) => ({
     uri,
     told: { name, title, description, mimeType: RESOURCE_TYPE },
@@ -79,7 +69,6 @@ export function handshakeKey(uri: string): string {
 function addPrompts({ server }: McpServer, dispatch: Dispatch): void {
   const prompts = offeredPrompts(dispatch);
   if (prompts.length === 0) return;
-  server.registerCapabilities({ prompts: {} });
   server.setRequestHandler("prompts/list", ({ params }) => {
     refuseCursor(params?.cursor);
     return {
@@ -110,7 +99,6 @@ function addPrompts({ server }: McpServer, dispatch: Dispatch): void {
 }
 
 function addCompletions({ server }: McpServer, dispatch: Dispatch, complete: Complete): void {
-  server.registerCapabilities({ completions: {} });
   server.setRequestHandler("completion/complete", async ({ params }, { mcpReq }) => {
     const { ref, argument, context } = params;
     const names = ref.type === "ref/prompt"

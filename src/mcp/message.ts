@@ -15,6 +15,17 @@ export type Id = string | number;
 /** Validation and rendering call themselves for each level: deeper messages would exhaust the stack. */
 const DEEPEST = 64;
 
+/** The one revision without a handshake. */
+export const STATELESS_REVISION = "2026-07-28";
+
+/** The only revision that has batches. */
+export const BATCH_REVISION = "2025-03-26";
+
+/** What a stateless request says in its _meta: its revision, and what its client can do and is. */
+export const REVISION_KEY = "io.modelcontextprotocol/protocolVersion";
+export const CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities";
+export const CLIENT_KEY = "io.modelcontextprotocol/clientInfo";
+
 type Params = Record<string, unknown>;
 
 export interface Request {
@@ -44,7 +55,10 @@ export interface Fault {
   readonly message: string;
 }
 
-export type Incoming = Request | Notification | Response | Fault;
+/** What a connection hands on. */
+export type Message = Request | Notification | Response;
+
+export type Incoming = Message | Fault;
 
 /** What a line holds: nothing (it is blank), one message, or a batch of them, as JSON-RPC has it. */
 export type Line = { readonly batch: false; readonly messages: Incoming[] } | {
@@ -130,6 +144,12 @@ function idOf(value: unknown): Id | undefined {
 
 function fault(code: number, message: string, id?: Id): Fault {
   return { kind: "fault", id, code, message };
+}
+
+/** The revision that a message names; any value counts, and the SDK refuses what is no text. */
+export function claimOf({ params }: Request | Notification): unknown {
+  const meta = params?._meta;
+  return isRecord(meta) ? meta[REVISION_KEY] : undefined;
 }
 
 /** An error as an answer. MCP's schema has no null id: where none could be read, there is none. */

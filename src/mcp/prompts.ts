@@ -2,7 +2,7 @@
 import { UsageError } from "../errors.ts";
 import { untrusted } from "../shape/untrusted.ts";
 import type { Dispatch } from "./dispatch.ts";
-import { readResource, RESOURCE_TYPE, vmidIn } from "./resources.ts";
+import { vmidIn } from "./resource_kinds.ts";
 
 /** An argument of a prompt; its name decides how it is completed (completions.ts). */
 export interface PromptArgument {
@@ -11,7 +11,8 @@ export interface PromptArgument {
   readonly required?: boolean;
 }
 
-type Filled = Readonly<Record<string, string>>;
+/** The arguments that were filled in, by their names. */
+export type Filled = Readonly<Record<string, string>>;
 
 /** A prompt as it is declared. */
 export interface Prompt {
@@ -35,7 +36,7 @@ const pool = { name: "pool", description: "Resource pool to put it in" };
 const LONGEST_ARGUMENT = 200;
 
 /** What a person typed, in quotes, so that it cannot pose as a sentence of the prompt. */
-function said(text: string): string {
+export function said(text: string): string {
   return JSON.stringify(untrusted(text, LONGEST_ARGUMENT));
 }
 
@@ -221,43 +222,7 @@ const prompts: readonly Prompt[] = [
 ];
 
 /** The prompts whose tools are offered. */
-export function offeredPrompts(dispatch: Dispatch): Prompt[] {
+export function offeredPrompts(dispatch: Pick<Dispatch, "offered">): Prompt[] {
   const names = new Set(dispatch.offered.map(({ name }) => name));
   return prompts.filter(({ tools }) => tools.every((tool) => names.has(tool)));
-}
-
-/** The content of a prompt's message: its text, then what is attached. */
-export type PromptContent =
-  | { readonly type: "text"; readonly text: string }
-  | { readonly type: "resource"; readonly resource: { uri: string; mimeType: string; text: string } };
-
-/**
- * Fills in a prompt. What is attached and cannot be read stands there as the error that it is, as the model should know.
- * @throws {UsageError} an argument that is missing, unknown, or not what it must be
- */
-export async function fillPrompt(
-  dispatch: Dispatch,
-  prompt: Prompt,
-  args: Filled,
-  signal: AbortSignal,
-): Promise<PromptContent[]> {
-  const known = prompt.arguments.map(({ name }) => name);
-  const unknown = Object.keys(args).find((name) => !known.includes(name));
-  if (unknown !== undefined) {
-    throw new UsageError(`The prompt ${prompt.name} has no argument ${said(unknown)}`, `Known are ${known.join(", ")}`);
-  }
-  // Clients send what was left empty as empty texts.
-  const filled = Object.fromEntries(Object.entries(args).filter(([, value]) => value.trim() !== ""));
-  const missing = prompt.arguments.find(({ name, required }) => required === true && filled[name] === undefined);
-  if (missing !== undefined) {
-    throw new UsageError(`The prompt ${prompt.name} needs ${missing.name}`, missing.description);
-  }
-  const has = (name: string) => dispatch.offered.some((tool) => tool.name === name);
-  const lines = prompt.text(filled, has).filter((line) => line !== undefined);
-  const attached = await Promise.all((prompt.attached?.(filled) ?? []).map(async (uri) => {
-    const result = await readResource(dispatch, uri, signal);
-    const text = result?.content.map(({ text }) => text).join("\n") ?? "There is no such resource";
-    return { type: "resource" as const, resource: { uri, mimeType: RESOURCE_TYPE, text } };
-  }));
-  return [{ type: "text", text: lines.join("\n") }, ...attached];
 }

@@ -1,32 +1,19 @@
-/** Speaks MCP: registers the tools with the SDK and serves both eras of the protocol from one factory. */
-import { CLIENT_CAPABILITIES_META_KEY, inputRequired, inputResponse, McpServer } from "@modelcontextprotocol/server";
-import type { ClientCapabilities, ServerContext, ToolAnnotations } from "@modelcontextprotocol/server";
-import process from "node:process";
-import { onlyAdds } from "../safety/policy.ts";
+/** Speaks MCP through the SDK: registers the tools with it and serves both eras of the protocol from one factory. */
+import { inputRequired, inputResponse, McpServer } from "@modelcontextprotocol/server";
+import type { ClientCapabilities, ServerContext } from "@modelcontextprotocol/server";
 import { NAME, VERSION } from "../version.ts";
 import type { Dialogue, Question } from "./confirm.ts";
 import type { CallOptions, Dispatch } from "./dispatch.ts";
 import { isRecord } from "./coerce.ts";
-import { serveEras } from "./eras.ts";
-import { addFeatures, CACHE_HINTS, handshakeKey } from "./features.ts";
+import { type Eras, sortEras } from "./eras.ts";
+import { addFeatures, handshakeKey } from "./features.ts";
 import { instructionsFor } from "./instructions.ts";
-import { readResource, resourceAt } from "./resources.ts";
-import type { ListedTool } from "./listed.ts";
-import type { Streams } from "./transport.ts";
+import { CAPABILITIES_KEY } from "./message.ts";
+import { resourceAt } from "./resource_kinds.ts";
+import { readResource } from "./resources.ts";
+import { annotationsOf, CACHE_HINTS, capabilitiesOf } from "./told.ts";
+import type { Wire } from "./transport.ts";
 import { createWatcher, type Watcher } from "./watcher.ts";
-
-/**
- * Hints for clients, derived from the tier; what is the protocol's default (destructive, not idempotent, open world) or
- * means nothing beside readOnlyHint is not sent. Destructive in the protocol's sense: not purely additive.
- */
-export function annotationsOf(tool: Pick<ListedTool, "name" | "tier" | "idempotent">): ToolAnnotations {
-  if (tool.tier === "read") return { readOnlyHint: true, openWorldHint: false };
-  return {
-    ...(onlyAdds(tool) ? { destructiveHint: false } : {}),
-    ...(tool.idempotent === true ? { idempotentHint: true } : {}),
-    ...(tool.tier === "exec" ? {} : { openWorldHint: false }),
-  };
-}
 
 /** A Standard Schema that only declares: dispatch.ts validates, and its errors are kinder than the SDK's. */
 function declared(input: Record<string, unknown>, output: Record<string, unknown>) {
@@ -45,8 +32,6 @@ function declared(input: Record<string, unknown>, output: Record<string, unknown
 export function createServer(dispatch: Dispatch, watcher: Watcher): McpServer {
   const server = new McpServer({ name: NAME, version: VERSION }, {
     instructions: instructionsFor(dispatch.offered),
-    // The SDK would say true: the tools are the same for the life of the process.
-    capabilities: { tools: { listChanged: false } },
     cacheHints: CACHE_HINTS,
   });
   for (const tool of dispatch.offered) {
@@ -65,6 +50,8 @@ export function createServer(dispatch: Dispatch, watcher: Watcher): McpServer {
       return ask === undefined ? result : asked(ask);
     });
   }
+  // Not among the options: those the SDK completes with listChanged.
+  server.server.registerCapabilities(capabilitiesOf(dispatch));
   addFeatures(server, dispatch, watcher);
   return server;
 }
@@ -81,7 +68,7 @@ function takesForms(capabilities: unknown): boolean {
 /** What the client says about asking. Capabilities come with each request since 2026-07-28, before that once at the start. */
 function dialogueIn({ mcpReq }: ServerContext, initialized: ClientCapabilities | undefined): Dialogue {
   const envelope: unknown = mcpReq.envelope;
-  const capabilities = isRecord(envelope) ? envelope[CLIENT_CAPABILITIES_META_KEY] : initialized;
+  const capabilities = isRecord(envelope) ? envelope[CAPABILITIES_KEY] : initialized;
   const state = mcpReq.requestState();
   const response = inputResponse(mcpReq.inputResponses, CONFIRM);
   const reply = response.kind !== "elicit"
@@ -133,16 +120,12 @@ function progressTo(
   };
 }
 
-/**
- * Serves on stdin and stdout, or on other streams, until the incoming one ends. `pauseMs` lies between two looks at what is
- * subscribed to; tests set it.
- */
-export function serve(
+/** Serves what comes over the wire. `pauseMs` lies between two looks at what is subscribed to; tests set it. */
+export function openEras(
+  wire: Wire,
   dispatch: Dispatch,
-  onError: (error: Error) => void,
-  streams: Streams = { incoming: process.stdin, outgoing: process.stdout },
-  pauseMs?: number,
-): { close(): Promise<void> } {
+  { onError, pauseMs }: { readonly onError: (error: Error) => void; readonly pauseMs: number | undefined },
+): Eras {
   const servers: { readonly era: string; readonly server: McpServer }[] = [];
   const watcher = createWatcher({
     read: (uri, signal) => readResource(dispatch, uri, signal),
@@ -154,7 +137,7 @@ export function serve(
     },
     pauseMs,
   });
-  return serveEras(streams, {
+  return sortEras(wire, {
     factory({ era }) {
       const server = createServer(dispatch, watcher);
       servers.push({ era, server });

@@ -2,21 +2,30 @@
  * Lines on a pair of streams: cuts what comes in, joins what goes out, and survives whatever the other side sends. The SDK's
  * own transport drops lines that are no messages without an answer, and ends the connection at a line that is too long.
  */
-import { Buffer } from "node:buffer";
-import type { Readable, Writable } from "node:stream";
 import type { JSONRPCMessage } from "@modelcontextprotocol/server";
-import { errorAnswer, type Id, type Incoming, INVALID_REQUEST, PARSE_ERROR, readLine } from "./message.ts";
+import {
+  errorAnswer,
+  type Id,
+  type Incoming,
+  INVALID_REQUEST,
+  type Message,
+  type Notification,
+  PARSE_ERROR,
+  readLine,
+} from "./message.ts";
+import type { Outgoing } from "./outgoing.ts";
 
 /** The two ends of a connection. */
 export interface Streams {
-  readonly incoming: Readable;
-  readonly outgoing: Writable;
+  /** What the client says, in chunks that are not written to again. */
+  readonly incoming: AsyncIterable<unknown>;
+  readonly outgoing: Outgoing;
 }
 
 /** Bytes of the longest line. PVE takes half a megabyte at most, so nothing sensible comes near. */
 const LONGEST_LINE = 4 * 1024 * 1024;
 
-/** Bytes of answers that may wait for a client that does not read; then no more of its requests are read. */
+/** Characters of answers that may wait for a client that does not read; then no more of its requests are read. */
 const MOST_WAITING = 16 * 1024 * 1024;
 
 const NEWLINE = 10;
@@ -27,7 +36,7 @@ export interface Wire {
   batches: boolean;
   /** Sends one message; an answer to a request of a batch waits for the others. */
   send(message: JSONRPCMessage): void;
-  /** Stops reading. */
+  /** Stops reading and writing. */
   close(): void;
 }
 
@@ -39,11 +48,12 @@ interface Batch {
 
 /**
  * Opens the connection. `receive` gets every request, notification and response; what is none of them has been answered.
- * `ended` is told when the client has closed its end, or reads no more; a last line without an end is no message.
+ * `ended` is told once when the client has closed its end, or reads no more; a last line without an end is no message.
+ * Answers go out until the wire is closed.
  */
 export function openWire(
   { incoming, outgoing }: Streams,
-  receive: (message: Exclude<Incoming, { kind: "fault" }>) => void,
+  receive: (message: Message) => void,
   ended: () => void,
 ): Wire {
   const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -51,13 +61,10 @@ export function openWire(
   let parts: Uint8Array[] = [];
   let length = 0;
   let open = true;
+  let over = false;
 
   function write(value: JSONRPCMessage | readonly JSONRPCMessage[]): void {
-    if (!open) return;
-    outgoing.write(`${JSON.stringify(value)}\n`);
-    if (outgoing.writableLength <= MOST_WAITING || incoming.isPaused()) return;
-    incoming.pause();
-    outgoing.once("drain", () => open && incoming.resume());
+    if (open) outgoing.write(`${JSON.stringify(value)}\n`);
   }
 
   function send(message: JSONRPCMessage): void {
@@ -117,7 +124,7 @@ export function openWire(
   }
 
   function takeLine(): void {
-    const bytes = parts.length === 1 ? parts[0] : Buffer.concat(parts);
+    const bytes = joined(parts);
     const tooLong = length > LONGEST_LINE;
     parts = [];
     length = 0;
@@ -145,8 +152,7 @@ export function openWire(
     else if (part.length > 0) parts.push(part);
   }
 
-  function read(chunk: unknown): void {
-    if (!(chunk instanceof Uint8Array)) return;
+  function read(chunk: Uint8Array): void {
     let from = 0;
     for (let at = chunk.indexOf(NEWLINE); at >= 0 && open; at = chunk.indexOf(NEWLINE, from)) {
       keep(chunk.subarray(from, at));
@@ -156,24 +162,46 @@ export function openWire(
     keep(chunk.subarray(from));
   }
 
+  async function readAll(): Promise<void> {
+    const chunks = incoming[Symbol.asyncIterator]();
+    while (open) {
+      // A broken pipe is an end, too.
+      const { done, value } = await chunks.next().catch(() => ({ done: true, value: undefined }));
+      if (done === true || !open) break;
+      if (value instanceof Uint8Array) read(value);
+      if (outgoing.waiting > MOST_WAITING) await outgoing.drained();
+    }
+    end();
+  }
+
   function end(): void {
-    if (!open) return;
-    close();
+    if (!open || over) return;
+    over = true;
     ended();
   }
 
-  function close(): void {
-    open = false;
-    parts = [];
-    incoming.off("data", read).off("end", end).off("close", end);
-    incoming.pause();
-  }
-
-  const wire: Wire = { batches: false, send, close };
-  incoming.on("data", read).on("end", end).on("close", end).on("error", end);
-  // Stays after the end: a write that fails late must not throw.
-  outgoing.on("error", end);
+  const wire: Wire = {
+    batches: false,
+    send,
+    close() {
+      open = false;
+    },
+  };
+  outgoing.closed.then(end);
+  void readAll();
   return wire;
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const [first] = parts;
+  if (first !== undefined && parts.length === 1) return first;
+  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 /** The id of the request that a message answers. */
@@ -182,7 +210,7 @@ function answeredBy(message: JSONRPCMessage): Id | undefined {
 }
 
 /** The id of the request that a notification cancels. */
-export function cancelledBy(message: Extract<Incoming, { kind: "notification" }>): Id | undefined {
+export function cancelledBy(message: Notification): Id | undefined {
   const id = message.method === "notifications/cancelled" ? message.params?.requestId : undefined;
   return typeof id === "string" || typeof id === "number" ? id : undefined;
 }

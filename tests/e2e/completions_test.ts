@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Client } from "@modelcontextprotocol/client";
 import { matching } from "../../src/mcp/completions.ts";
-import { vmidIn } from "../../src/mcp/resources.ts";
+import { vmidIn } from "../../src/mcp/resource_kinds.ts";
 import { serverTest } from "../helpers/server.ts";
 
 async function complete(

@@ -1,7 +1,8 @@
 /** The server in this process, spoken to in raw lines over a pair of streams, in front of a simulated PVE. */
 import { PassThrough } from "node:stream";
 import { createDispatch } from "../../src/mcp/dispatch.ts";
-import { serve } from "../../src/mcp/server.ts";
+import { outgoingTo } from "../../src/mcp/outgoing.ts";
+import { serve } from "../../src/mcp/serve.ts";
 import { createClient } from "../../src/pve/client.ts";
 import { connect } from "../../src/pve/connection.ts";
 import { createSimulator, demoToken, type Simulator } from "../../src/sim/mod.ts";
@@ -50,18 +51,22 @@ export async function withConnection(
     throw error;
   };
   const dispatch = createDispatch({ tools, pve, settings: { readOnly }, onBug });
-  const [incoming, outgoing] = [new PassThrough(), new PassThrough()];
+  const incoming = new PassThrough();
   const came: unknown[] = [];
   const waiting = new Set<() => void>();
   let text = "";
-  outgoing.setEncoding("utf8");
-  outgoing.on("data", (chunk: string) => {
+  const outgoing = outgoingTo((chunk) => {
     const lines = (text + chunk).split("\n");
     text = lines.pop() ?? "";
     for (const line of lines) came.push(JSON.parse(line));
     for (const wake of waiting) wake();
+    return Promise.resolve();
   });
-  const server = serve(dispatch, () => {}, { incoming, outgoing }, pauseMs);
+  const server = serve(dispatch, {
+    streams: { incoming, outgoing },
+    onError: () => {},
+    ...(pauseMs === undefined ? {} : { pauseMs }),
+  });
   async function next(fits: (message: Message) => boolean = () => true): Promise<Message> {
     for (;;) {
       const index = came.findIndex((message) => isMessage(message) && fits(message));
@@ -90,7 +95,6 @@ export async function withConnection(
   } finally {
     await server.close();
     incoming.destroy();
-    outgoing.destroy();
   }
 }
 

@@ -221,7 +221,7 @@ connectionTest("a batch is served in revision 2025-03-26, and its answers come a
     });
   });
   assert.deepEqual(batches, [
-    [[undefined, -32600], ["x", -32601], [2, "ok"]],
+    [[undefined, -32600], [2, "ok"], ["x", -32601]],
     [[3, -32600], [4, -32600], [4, "ok"]],
     [[6, "ok"]],
   ]);

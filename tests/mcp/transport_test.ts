@@ -1,8 +1,8 @@
 /** The transport against arbitrary bytes: how they are cut changes nothing, and nothing that comes makes it throw. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { PassThrough } from "node:stream";
 import { readLine } from "../../src/mcp/message.ts";
+import { outgoingTo } from "../../src/mcp/outgoing.ts";
 import { openWire } from "../../src/mcp/transport.ts";
 
 /** What a transport makes of chunks: what it hands on, and what it answers by itself. */
@@ -10,17 +10,14 @@ async function through(
   chunks: readonly Uint8Array[],
   batches = false,
 ): Promise<{ taken: unknown[]; answered: string }> {
-  const [incoming, outgoing] = [new PassThrough(), new PassThrough()];
   const taken: unknown[] = [];
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const wire = openWire({ incoming, outgoing }, (message) => taken.push(message), resolve);
-  wire.batches = batches;
-  for (const chunk of chunks) incoming.write(chunk);
-  incoming.end();
-  await promise;
-  outgoing.end();
   let answered = "";
-  for await (const chunk of outgoing) answered += String(chunk);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const outgoing = outgoingTo((text) => Promise.resolve(void (answered += text)));
+  const wire = openWire({ incoming: ReadableStream.from(chunks), outgoing }, (message) => taken.push(message), resolve);
+  wire.batches = batches;
+  await promise;
+  await outgoing.drained();
   return { taken, answered };
 }
 
@@ -83,22 +80,45 @@ Deno.test("readLine() takes any text, and a request only with an id that comes b
 });
 
 Deno.test("a client that does not read its answers is not read from, and nothing is lost when it reads again", async () => {
-  const [incoming, outgoing] = [new PassThrough(), new PassThrough()];
-  const text = "x".repeat(1024 * 1024);
-  const wire = openWire(
-    { incoming, outgoing },
-    (message) => message.kind === "request" && wire.send({ jsonrpc: "2.0", id: message.id, result: { text } }),
-    () => {},
-  );
   const asked = 40;
-  for (let id = 0; id < asked; id++) incoming.write(`{"jsonrpc":"2.0","id":${id},"method":"ping"}\n`);
-  await new Promise((resolve) => setTimeout(resolve, 20));
-  assert.ok(incoming.isPaused(), "it goes on reading");
+  const megabyte = "x".repeat(1024 * 1024);
+  let taken = 0;
   let lines = 0;
-  for await (const chunk of outgoing) {
-    lines += String(chunk).split("\n").length - 1;
-    if (lines === asked) break;
-  }
+  const reads = Promise.withResolvers<void>();
+  const outgoing = outgoingTo(async (text) => {
+    await reads.promise;
+    lines += text.split("\n").length - 1;
+  });
+  const requests = Array.from(
+    { length: asked },
+    (_, id) => new TextEncoder().encode(`{"jsonrpc":"2.0","id":${id},"method":"ping"}\n`),
+  );
+  const ended = Promise.withResolvers<void>();
+  const wire = openWire(
+    { incoming: ReadableStream.from(requests), outgoing },
+    (message) => {
+      taken++;
+      if (message.kind === "request") wire.send({ jsonrpc: "2.0", id: message.id, result: { megabyte } });
+    },
+    ended.resolve,
+  );
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.ok(taken > 0 && taken < asked, `${taken} of ${asked} requests were read`);
+  reads.resolve();
+  await ended.promise;
+  await outgoing.drained();
   assert.equal(lines, asked);
+  wire.close();
+});
+
+Deno.test("what is written when nobody reads any more is dropped, and the connection ends", async () => {
+  const outgoing = outgoingTo(() => Promise.reject(new Error("broken pipe")));
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const incoming = new ReadableStream<Uint8Array>();
+  const wire = openWire({ incoming, outgoing }, () => {}, resolve);
+  wire.send({ jsonrpc: "2.0", id: 1, result: {} });
+  await promise;
+  wire.send({ jsonrpc: "2.0", id: 2, result: {} });
+  await outgoing.drained();
   wire.close();
 });

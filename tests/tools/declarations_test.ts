@@ -1,6 +1,6 @@
 /** What must be true of every tool's declaration, whoever adds one. */
 import assert from "node:assert/strict";
-import { annotationsOf } from "../../src/mcp/server.ts";
+import { annotationsOf } from "../../src/mcp/told.ts";
 import { schemasOf } from "../../src/mcp/schemas.ts";
 import { entryOf, isCall } from "../../src/safety/gate.ts";
 import { DESTRUCTIVE_VERBS, faultsOf } from "../../src/safety/names.ts";
