@@ -14,7 +14,8 @@ import { out } from "../src/cli/terminal.ts";
 import { type Mutant, mutantsOf } from "./mutation/mutants.ts";
 import { makeCache, tryBatch, type Verdict } from "./mutation/processes.ts";
 
-const NAMES = "catalogue rules values gate checks pending backup files headroom policy names audit redact".split(" ");
+const NAMES = "catalogue rules values gate checks pending backup files headroom policy toolsets names audit redact"
+  .split(" ");
 const FILES = NAMES.map((name) => `src/safety/${name}.ts`);
 const COPIED = ["src", "scripts", "tests", "docs", "main.ts", "deno.json", "deno.lock", "README.md", ".env.example"];
 const SURVIVORS = "scripts/mutation/survivors.json";
@@ -24,7 +25,7 @@ const BATCH = 60;
 
 /** The test of the changed file comes first; then these, the fastest first. */
 const TESTED = [
-  ...["rules", "names", "redact", "audit", "headroom", "policy", "refused", "checks", "catalogue", "values"]
+  ...["rules", "names", "redact", "audit", "headroom", "policy", "toolsets", "refused", "checks", "catalogue", "values"]
     .map((name) => `tests/safety/${name}_test.ts`),
   "tests/tools/declarations_test.ts",
   "tests/guarantee/leaks_test.ts",
