@@ -137,11 +137,13 @@ Deno.test("the parameters of reads take exactly what PVE knows", () => {
     assert.equal(admit(FIGURES, { node: "pve1", timeframe }).query, `timeframe=${timeframe}`);
   }
   const LOG_OF_NODE = "GET /nodes/{node}/syslog";
-  const taken = { start: 1_000_000_000, limit: 500, since: "2026-11-22 12:00:30", service: "pve-firewall@x" };
-  assert.deepEqual(
-    [...new URLSearchParams(admit(LOG_OF_NODE, { node: "pve1", ...taken }).query)],
-    Object.entries(taken).map(([name, value]) => [name, String(value)]),
-  );
+  const most = { start: 1_000_000_000, limit: 500, since: "2026-11-22 12:00:30", service: "pve-firewall@x" };
+  for (const taken of [most, { ...most, start: 0, limit: 1 }]) {
+    assert.deepEqual(
+      [...new URLSearchParams(admit(LOG_OF_NODE, { node: "pve1", ...taken }).query)],
+      Object.entries(taken).map(([name, value]) => [name, String(value)]),
+    );
+  }
   const refused: Record<string, readonly unknown[]> = {
     start: [-1, 1_000_000_001],
     limit: [0, 501],
@@ -161,4 +163,23 @@ Deno.test("the parameters of reads take exactly what PVE knows", () => {
   for (const content of ["images", "iso"]) {
     assert.equal(admit("GET /nodes/{node}/storage", { node: "pve1", content }).query, `content=${content}`);
   }
+  const STATUS = "GET /nodes/{node}/qemu/{vmid}/agent/exec-status";
+  const vm = { node: "pve1", vmid: 100 };
+  for (const pid of [1, 4_294_967_295]) assert.equal(admit(STATUS, { ...vm, pid }).query, `pid=${pid}`);
+  for (const pid of [0, 4_294_967_296]) assert.throws(() => admit(STATUS, { ...vm, pid }), Refusal);
+});
+
+Deno.test("nothing is sent twice but the parts of a command", () => {
+  const EXEC = "POST /nodes/{node}/qemu/{vmid}/agent/exec";
+  const vm = { node: "pve1", vmid: 100 };
+  const sent = admit(EXEC, { ...vm, command: ["sh", "-c", ""], "input-data": "a" });
+  assert.deepEqual([...new URLSearchParams(sent.body)].toSorted(([a], [b]) => (a ?? "").localeCompare(b ?? "")), [
+    ["command", "sh"],
+    ["command", "-c"],
+    ["command", ""],
+    ["input-data", "a"],
+  ]);
+  assert.throws(() => admit(EXEC, { ...vm, command: ["sh"], "input-data": ["a", "b"] }), Refusal);
+  assert.throws(() => admit(EXEC, { ...vm, command: ["x".repeat(120_001)] }), Refusal);
+  assert.throws(() => admit(EXEC, { ...vm, command: ["sh"], "input-data": "x".repeat(65_537) }), Refusal);
 });

@@ -149,6 +149,29 @@ Deno.test("text is free of control characters and lone surrogates", () => {
   }
 });
 
+Deno.test("argument is any text that a program can be given", () => {
+  const rule = r.argument(300);
+  for (const value of ["", "a\nb\tc", "\u001b[1m", "ä€😀 ~", "x".repeat(300), "\u007f"]) {
+    assert.equal(rule(value, "x"), value);
+  }
+  refuses(rule, "x".repeat(301), "\0", "a\0b", "\ud800", "a\udc00b", 5, true);
+  assert.match(message(() => rule(5, "x")), /it must be text/);
+  assert.match(message(() => rule("x".repeat(301), "x")), /it has more than 300 characters/);
+});
+
+Deno.test("ascii is ASCII to its last character, without NUL", () => {
+  const rule = r.ascii(300);
+  for (const value of ["", "a", "ab", "a\nb\tc", "\u0001\u007f", "x".repeat(300)]) {
+    assert.equal(rule(value, "x"), value);
+  }
+  refuses(rule, "x".repeat(301), "\0", "a\0", "\u0080", "ä", "aä", "é\n", "😀", 5, true);
+  for (let code = 1; code < 128; code++) {
+    const value = `a${String.fromCharCode(code)}b`;
+    assert.equal(rule(value, "x"), value);
+  }
+  assert.match(message(() => rule(5, "x")), /it must be text/);
+});
+
 Deno.test("secret is one line, and no refusal shows it", () => {
   const rule = r.secret(3, 10);
   for (const value of ["abc", "0123456789", "a b~ä"]) assert.equal(rule(value, "x"), value);
