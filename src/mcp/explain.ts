@@ -3,14 +3,12 @@ import { Grants } from "../access/grants.ts";
 import { grantPaths } from "../access/places.ts";
 import { grantLines, subjectOf } from "../access/pveum.ts";
 import { judgeTool, type Lack } from "../access/report.ts";
-import { listed, visibleNotes } from "../access/visible.ts";
-import { closest } from "../config/closest.ts";
 import { PveError, type PveErrorDetails } from "../errors.ts";
 import { narrow, type PveClient } from "../pve/client.ts";
-import { listGuests } from "../pve/guests.ts";
 import { parseUpid } from "../pve/tasks.ts";
 import { meaningOf } from "../pve/reasons.ts";
 import type { Tool } from "../tool.ts";
+import { namesTaken, whatThereIs } from "./candidates.ts";
 
 /** The only requests that explaining sends. */
 const calls = [
@@ -19,9 +17,12 @@ const calls = [
   "GET /nodes/{node}/network",
   "GET /nodes/{node}/storage/{storage}/content",
   "GET /nodes/{node}/tasks",
+  "GET /nodes/{node}/qemu/{vmid}/snapshot",
+  "GET /nodes/{node}/lxc/{vmid}/snapshot",
   "GET /cluster/resources",
 ] as const;
-type Reader = PveClient<(typeof calls)[number]>;
+/** What explaining reads with. */
+export type Reader = PveClient<(typeof calls)[number]>;
 
 /** Beside which call, and for whom, something failed. */
 export interface Scene {
@@ -36,7 +37,6 @@ export interface Scene {
 
 /** An explanation that takes longer (ms) comes too late: the failure is told without it. */
 const PATIENCE = 5000;
-const MOST_CANDIDATES = 8;
 
 /** The error with all that can be found out about it; the same error where nothing can. Never throws. */
 export async function explained(error: unknown, scene: Scene): Promise<unknown> {
@@ -57,8 +57,10 @@ export async function explained(error: unknown, scene: Scene): Promise<unknown> 
   }
 }
 
-type Found = Partial<PveErrorDetails> & { readonly message?: string };
-type Options = { readonly signal: AbortSignal };
+/** What was found out, on top of the details. */
+export type Found = Partial<PveErrorDetails> & { readonly message?: string };
+/** Ends when explaining takes too long. */
+export type Options = { readonly signal: AbortSignal };
 
 /** A task's error says by its exit status what an answer's error says by its reason. */
 function withCause(details: PveErrorDetails): PveErrorDetails {
@@ -90,6 +92,10 @@ async function findOut(
       return await whoLocks(details, pve, options);
     case "missing":
       return await whatThereIs(details, scene, pve, options);
+    case "conflict":
+      return / name '[^']*' already used$/.test(details.reason ?? "")
+        ? await namesTaken(details, pve, options)
+        : undefined;
     case "busy":
       return (details.status ?? 0) >= 595 ? await whetherOnline(details, pve, options) : undefined;
     default:
@@ -192,81 +198,6 @@ async function whoLocks(details: PveErrorDetails, pve: Reader, options: Options)
       shown.join(", ")
     }: wait until that has ended, as with wait_task, then try again`,
   };
-}
-
-/** The names there are, the one that was probably meant first. */
-async function whatThereIs(
-  details: PveErrorDetails,
-  scene: Scene,
-  pve: Reader,
-  options: Options,
-): Promise<Found | undefined> {
-  const { absent, subject, candidates: known } = details;
-  if (absent === undefined) return undefined;
-  // Looked for among all that are visible: others may be there.
-  if (known !== undefined) {
-    const notes = await visibleNotes(pve, listed.guests, Math.min(known.length, 1), scene.token, options);
-    return notes.length === 0
-      ? undefined
-      : { remedy: [notes.join(". "), ...known.length > 0 ? [details.remedy] : []].join(". ") };
-  }
-  const node = typeof subject?.node === "string" ? subject.node : undefined;
-  const names = [...new Set(await namesOf(absent, node, pve, options))].sort((a, b) =>
-    a.localeCompare(b, "en", { numeric: true })
-  );
-  if (names.length === 0) return undefined;
-  const meant = closest(absent.name, names);
-  const candidates = (meant === undefined ? names : [meant, ...names.filter((name) => name !== meant)])
-    .slice(0, MOST_CANDIDATES);
-  const left = names.length - candidates.length;
-  const list = `There ${names.length === 1 ? "is only" : "are"} ${candidates.join(", ")}${
-    left > 0 ? ` and ${left} more` : ""
-  }`;
-  return {
-    candidates,
-    remedy: `${meant === undefined ? "" : `Probably meant: ${meant}. `}${list}. ${details.remedy ?? ""}`,
-  };
-}
-
-async function namesOf(
-  { what, name }: NonNullable<PveErrorDetails["absent"]>,
-  node: string | undefined,
-  pve: Reader,
-  options: Options,
-): Promise<string[]> {
-  switch (what) {
-    case "node":
-      return (await pve.call("GET /nodes", {}, options)).map((row) => row.node);
-    case "storage": {
-      const rows = await pve.call("GET /cluster/resources", { type: "storage" }, options);
-      return rows.flatMap((row) =>
-        row.storage !== undefined && row.storage !== name && row.status === "available" &&
-          (node === undefined || row.node === node)
-          ? [row.storage]
-          : []
-      );
-    }
-    case "guest":
-      return (await listGuests(pve, options)).map(({ vmid, node }) => `${vmid} on ${node}`);
-    case "pool":
-      return (await pve.call("GET /cluster/resources", {}, options)).flatMap((row) =>
-        row.type === "pool" && row.pool !== undefined ? [row.pool] : []
-      );
-    case "bridge":
-      if (node === undefined) return [];
-      return (await pve.call("GET /nodes/{node}/network", { node }, options)).flatMap((row) =>
-        /bridge$/i.test(row.type ?? "") && row.iface !== undefined ? [row.iface] : []
-      );
-    case "template":
-    case "volume": {
-      const [, storage, content] = /^([^:/]+):(vztmpl|iso)\//.exec(name) ?? [];
-      if (node === undefined || storage === undefined || content === undefined) return [];
-      const path = { node, storage, content };
-      return (await pve.call("GET /nodes/{node}/storage/{storage}/content", path, options)).map((row) => row.volid);
-    }
-    default:
-      return [];
-  }
 }
 
 /** A node that PVE cannot reach is often one that it shows as offline. */
