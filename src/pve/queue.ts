@@ -2,7 +2,7 @@
 import { PveError } from "../errors.ts";
 import type { PveClient } from "./client.ts";
 import type { TaskCall } from "./tasks.ts";
-import type { TaskWatch } from "./watch.ts";
+import type { Progress, TaskWatch } from "./watch.ts";
 
 /** How long, and for whom, a write waits for its turn. */
 export interface TurnOptions {
@@ -10,7 +10,12 @@ export interface TurnOptions {
   /** On the clock of performance.now(), in milliseconds. */
   readonly deadline: number;
   readonly signal?: AbortSignal | undefined;
+  /** Told what is in front, while it is. */
+  readonly progress?: Progress | undefined;
 }
+
+/** Milliseconds between two words to who waits behind another call. */
+const AGAIN = 3000;
 
 /**
  * The writes of this process, by guest. PVE does not queue: it lets a second operation fail in its task ("is locked",
@@ -28,19 +33,31 @@ export class GuestQueue {
    * nothing was sent
    */
   async turn<T>(pve: PveClient<TaskCall>, vmid: number, options: TurnOptions, work: () => Promise<T>): Promise<T> {
-    const before = this.#lines.get(vmid) ?? Promise.resolve();
+    const earlier = this.#lines.get(vmid);
+    const before = earlier ?? Promise.resolve();
+    const tell = () => options.progress?.(this.#inFront(vmid));
+    if (earlier !== undefined) tell();
     const { promise: mine, resolve: leave } = Promise.withResolvers<void>();
     // Who leaves early does not let the next one pass those in front.
     const line = before.then(() => mine);
     this.#lines.set(vmid, line);
     void line.then(() => this.#lines.get(vmid) === line && this.#lines.delete(vmid));
+    // Some clients give up when nothing is heard.
+    const telling = earlier === undefined ? undefined : setInterval(tell, AGAIN);
     try {
-      await within(before, options, () => busy(vmid), () => gaveUp(vmid));
+      await within(before, options, () => busy(vmid), () => gaveUp(vmid)).finally(() => clearInterval(telling));
       await this.#lastTask(pve, vmid, options);
       return await work();
     } finally {
       leave();
     }
+  }
+
+  #inFront(vmid: number): string {
+    const upid = this.#tasks.get(vmid);
+    return upid === undefined
+      ? `Waiting for an earlier write to guest ${vmid}`
+      : `Waiting for ${upid} of the same guest, and for what is in front`;
   }
 
   /** Notes the task that a write has started: later writes to these guests wait for it. */
@@ -54,12 +71,14 @@ export class GuestQueue {
   }
 
   async #lastTask(pve: PveClient<TaskCall>, vmid: number, options: TurnOptions): Promise<void> {
-    const { watch, deadline, signal } = options;
+    const { watch, deadline, signal, progress } = options;
     const upid = this.#tasks.get(vmid);
     if (upid === undefined) return;
     const timeoutSeconds = Math.max(0, deadline - performance.now()) / 1000;
+    // How far that task is says nothing of how far this call is.
+    const tell = progress && ((message: string) => progress(`Waiting for ${upid} of the same guest: ${message}`));
     try {
-      const { state } = await watch.wait(pve, upid, { timeoutSeconds, signal });
+      const { state } = await watch.wait(pve, upid, { timeoutSeconds, signal, progress: tell });
       if (state === "running") throw busy(vmid, upid);
     } catch (error) {
       if (signal?.aborted) throw gaveUp(vmid);

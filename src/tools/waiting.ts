@@ -41,8 +41,8 @@ export async function inTurn<T>(
   deadline: number,
   work: () => Promise<T>,
 ): Promise<T> {
-  const { pve, queue, watch, signal } = context;
-  return await queue.turn(pve, vmid, { watch, deadline, signal }, work);
+  const { pve, queue, watch, signal, progress } = context;
+  return await queue.turn(pve, vmid, { watch, deadline, signal, progress }, work);
 }
 
 /** Reads and changes a configuration in its turn, past short locks of others. */

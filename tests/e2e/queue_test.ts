@@ -83,6 +83,33 @@ const CONFIG = "PUT /nodes/pve1/qemu/102/config";
 
 {
   const clock = clockwork();
+  serverTest("who waits for a turn hears of what is in front, and that it goes on", {
+    simulator: { pace: 1, clock },
+  }, async (running) => {
+    const { client, ok } = running;
+    const { upid } = await ok("stop_vm", { vmid: 102, wait: false });
+    const heard: Record<"second" | "third", string[]> = { second: [], third: [] };
+    const writing = (name: keyof typeof heard, cores: number) =>
+      client.callTool({ name: "set_vm_config", arguments: { vmid: 102, config: { cores } } }, {
+        onprogress: ({ message = "" }) => void heard[name].push(message),
+      });
+    const second = writing("second", 3);
+    await until(() => heard.second.length > 0);
+    const third = writing("third", 2);
+    await until(() => heard.third.length > 0 && heard.second.length > 2);
+    assert.deepEqual(writes(running), [STOP]);
+    for (const message of heard.second) {
+      assert.ok(message.startsWith(`Waiting for ${upid} of the same guest: `), message);
+    }
+    assert.equal(heard.third[0], `Waiting for ${upid} of the same guest, and for what is in front`);
+    clock.turn(30);
+    for (const { isError } of await Promise.all([second, third])) assert.notEqual(isError, true);
+    assert.deepEqual(writes(running), [STOP, CONFIG, CONFIG]);
+  });
+}
+
+{
+  const clock = clockwork();
   serverTest("a write that gets no turn in time says what is in front, and that nothing was sent", {
     simulator: { pace: 1, clock },
   }, async (running) => {

@@ -122,6 +122,36 @@ serverTest("a log is shown from its end, or page by page without a gap", {}, asy
   assert.deepEqual((await ok("get_task_log", { upid: empty })).lines, []);
 });
 
+for (
+  const [name, args, says] of [
+    ["create_backup", { vmid: 102, storage: "nas" }, /^INFO: +(\d+)% \(/],
+    ["download_template", { node: "pve1", storage: "local" }, /^ *\d+K[ .]*(\d+)%/],
+  ] as const
+) {
+  const clock = clockwork();
+  serverTest(`progress of ${name} is that of its log`, {
+    simulator: { pace: 1, clock },
+    env: { PROXMOX_TOOLSETS: "all" },
+  }, async ({ client, simulator }) => {
+    const template = simulator.state.appliances.find(({ section }) => section === "turnkeylinux")?.template;
+    const told: { progress: number; percent: number }[] = [];
+    const { isError, content } = await client.callTool({
+      name,
+      arguments: { ...args, ...(name === "download_template" ? { template } : {}) },
+    }, {
+      onprogress({ progress, message }) {
+        const percent = says.exec(message ?? "")?.[1];
+        if (percent !== undefined) told.push({ progress, percent: Number(percent) });
+        clock.turn(1);
+      },
+    });
+    assert.notEqual(isError, true, JSON.stringify(content));
+    assert.ok(told.length >= 3, JSON.stringify(told));
+    for (const { progress, percent } of told) assert.ok(Math.abs(progress - percent) < 1, JSON.stringify(told));
+    assert.ok(told.some(({ percent }) => percent > 10 && percent < 100), JSON.stringify(told));
+  });
+}
+
 const clone = { source_vmid: 9000, name: "copy" };
 
 {

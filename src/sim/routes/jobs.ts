@@ -104,6 +104,19 @@ function backupOne(state: State, order: Order, guest: Guest, at: number, log: Lo
   }
 }
 
+/** What vzdump tells while it copies the disks of a VM, in steps of 10 %; of containers it tells nothing. */
+function copying(state: State, { vmids }: Order): string[] {
+  const [only, ...more] = vmids;
+  const guest = more.length > 0 || only === undefined ? undefined : state.guests.get(only);
+  if (guest?.kind !== "qemu" || text(guest.config, "lock") !== undefined) return [];
+  return Array.from({ length: 11 }, (_, step) => {
+    const percent = String(step * 10).padStart(3);
+    return `INFO: ${percent}% (${
+      (step * 0.8).toFixed(1)
+    } GiB of 8.0 GiB) in ${step}s, read: 800.0 MiB/s, write: 90.0 MiB/s`;
+  });
+}
+
 function plan(engine: Engine, order: Order): Plan {
   const { state } = engine;
   return {
@@ -111,7 +124,7 @@ function plan(engine: Engine, order: Order): Plan {
     type: "vzdump",
     id: order.vmids.length === 1 ? String(order.vmids[0]) : "",
     seconds: 6 + 3 * order.vmids.length,
-    lines: [`INFO: starting new backup job: vzdump ${order.words}`],
+    lines: [`INFO: starting new backup job: vzdump ${order.words}`, ...copying(state, order)],
     finish: (log) => {
       let failed = false;
       for (const vmid of order.vmids) {
