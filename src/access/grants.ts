@@ -68,6 +68,16 @@ export class Grants {
     return nothing;
   }
 
+  /** What arrives at things below a path that no ACL names, as at a new guest below "/vms". */
+  below(path: string): ReadonlySet<string> {
+    return this.inherited(path === "/" ? "/any" : `${path}/any`);
+  }
+
+  /** Whether an entry on the path itself reaches what is below it. */
+  reachesBelow(path: string): boolean {
+    return [...this.#known.get(path)?.values() ?? []].includes(true) && !this.inheritsOnly(path);
+  }
+
   /** Whether all privileges of a path come from above. */
   inheritsOnly(path: string): boolean {
     if (path === "/") return false;

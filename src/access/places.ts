@@ -58,10 +58,17 @@ export function candidates(template: string, grants: Grants, scene: Scene): read
     default: {
       // Guests, new ones, and pools. Where nothing is granted on all guests, the single ones and the pools count.
       const single = variable === "newid" ? below("/pool") : [...below("/pool"), ...below(root)];
-      const found = [root, ...new Set(single)].filter((path) => relevant(path, grants.at(path)).length > 0);
+      const found = [root, ...new Set(single)].filter((path) =>
+        relevant(path, held(path, template, grants)).length > 0
+      );
       return found.length > 0 ? found : [root];
     }
   }
+}
+
+/** The privileges on one of a template's candidates: the root of a subtree stands for what is below it. */
+export function held(path: string, template: string, grants: Grants): ReadonlySet<string> {
+  return path !== template && path === subtreeOf(template) ? grants.below(path) : grants.at(path);
 }
 
 /** Whether a path has privileges of its own that mean something there. */
@@ -71,8 +78,8 @@ function stands(path: string, grants: Grants): boolean {
 
 /**
  * Where ACL entries have to go so that a privilege arrives and nothing else is lost: an entry replaces, for its user or
- * token, all that is inherited from above. (Not foreseen: an entry on a subtree such as /vms that does not propagate; what
- * is above reaches over it, until another entry stands beside it.) `best` is the path where least was missing, `paths` all that were looked at.
+ * token, all that is inherited from above; one that does not propagate is reached over, until another that does stands
+ * beside it. `best` is the path where least was missing, `paths` all that were looked at.
  */
 export function grantPaths(best: string, paths: readonly string[], grants: Grants): readonly string[] {
   const root = subtreeOf(best);
@@ -81,7 +88,7 @@ export function grantPaths(best: string, paths: readonly string[], grants: Grant
   const single = paths.filter((path) => path !== root && stands(path, grants));
   if (single.length > 0) return single;
   let at = root;
-  while (at !== "/" && grants.inheritsOnly(at) && relevant(at, grants.at(at)).length > 0) {
+  while (at !== "/" && !grants.reachesBelow(at) && relevant(at, grants.below(at)).length > 0) {
     at = at.slice(0, Math.max(1, at.lastIndexOf("/")));
   }
   return [at];

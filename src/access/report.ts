@@ -1,7 +1,7 @@
 /** What each tool may do with the privileges that a token has, and what it lacks. */
 import type { Privilege, Tool } from "../tool.ts";
 import type { Grants } from "./grants.ts";
-import { candidates, grantPaths, relevant, type Scene, subtreeOf } from "./places.ts";
+import { candidates, grantPaths, held, relevant, type Scene, subtreeOf } from "./places.ts";
 
 /** A privilege that a tool needs and the token has on none of the paths where it would count. */
 export interface Lack {
@@ -28,8 +28,8 @@ export interface ToolAccess {
 
 type Declared = Pick<Tool, "name" | "privileges">;
 
-function has(grants: Grants, path: string, { any }: Privilege): boolean {
-  const there = grants.at(path);
+function has(grants: Grants, path: string, { any, path: template }: Privilege): boolean {
+  const there = held(path, template, grants);
   return any.some((privilege) => there.has(privilege));
 }
 

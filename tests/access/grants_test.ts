@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { Grants } from "../../src/access/grants.ts";
 import { grantPaths } from "../../src/access/places.ts";
 import { grantLine, subjectOf } from "../../src/access/pveum.ts";
+import { judgeTool } from "../../src/access/report.ts";
 import { planFor } from "../../src/access/roles.ts";
 import { type Identity, privileges } from "../../src/sim/access.ts";
 import { effective } from "../../src/sim/access.ts";
@@ -50,18 +51,17 @@ Deno.test("Grants reads a path with a slash at its end, and what is no list of p
   assert.ok(new Grants({}).empty && new Grants({ "/": {} }).empty);
 });
 
-Deno.test("the line that grants a privilege takes none away", () => {
+Deno.test("the line that grants a privilege brings it to what is below, and takes none away", () => {
   const needed = fc.constantFrom(
     ["VM.PowerMgmt", "/vms"],
     ["Datastore.AllocateSpace", "/storage"],
     ["Sys.Audit", "/nodes"],
   );
   fc.assert(fc.property(entries, needed, (acl, [privilege, path]) => {
-    // Entries that do not propagate are foreseen on / only, where these commands put them.
-    const usual = acl.filter(({ role, path: at, propagate }) => role !== "NoAccess" && (propagate || at === "/"));
+    const usual = acl.filter(({ role }) => role !== "NoAccess");
     const state = stateWith(usual);
     const grants = new Grants(effective(state, identity));
-    fc.pre(!grants.at(path).has(privilege));
+    fc.pre(!grants.below(path).has(privilege));
     const family = privilege.slice(0, privilege.indexOf(".") + 1);
     const before = new Map(PATHS.map((one) => [one, privileges(state, identity, one)]));
     const grantOn = grantPaths(path, [path], grants);
@@ -74,6 +74,9 @@ Deno.test("the line that grants a privilege takes none away", () => {
       expires: 0,
     });
     runPveum(state, [line]);
+    // An entry that repeats what comes from above does not show in PVE's answers: it is seen after the first line.
+    const hidden = usual.some((entry) => entry.path === path && entry.propagate) && grants.inheritsOnly(path);
+    assert.ok(hidden || privileges(state, identity, `${path}/elsewhere`).has(privilege), `${line} has not brought it`);
     for (const [one, had] of before) {
       const has = privileges(state, identity, one);
       const mattered = one === "/" || one.startsWith(path)
@@ -105,4 +108,20 @@ Deno.test("what is needed on / itself does not reach below it", () => {
   const tools = [{ name: "look", tier: "read", privileges: [{ path: "/", any: ["Sys.Audit"] }] }] as const;
   const { acl } = planFor({ tools, pve: 9, pool: "agents", storages: [], bridges: [] });
   assert.deepEqual(acl, [{ path: "/", role: "MCP-Read-Cluster", propagate: false }]);
+});
+
+Deno.test("what an entry grants on /vms alone, no guest has; the missing comes from where the rest does", () => {
+  const state = stateWith([
+    { path: "/", role: "PVEAuditor", propagate: true },
+    { path: "/vms", role: "PVEVMAdmin", propagate: false },
+  ]);
+  const grants = new Grants(effective(state, identity));
+  const scene = { nodes: ["pve1"], storages: [], bridges: [] };
+  const privilege = [{ path: "/vms/{vmid}", any: ["VM.PowerMgmt"] }];
+  const { verdict, lacks } = judgeTool({ name: "start_vm", privileges: privilege }, grants, scene);
+  assert.deepEqual([verdict, lacks.map(({ grantOn }) => grantOn)], ["fails", [["/"]]]);
+  assert.equal(
+    judgeTool({ name: "look", privileges: [{ path: "/vms/{vmid}", any: ["VM.Audit"] }] }, grants, scene).verdict,
+    "works",
+  );
 });
