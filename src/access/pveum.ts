@@ -1,6 +1,6 @@
 /** Words plans and gaps as commands for a person to run on the PVE host: this program never runs them. */
 import type { Lack } from "./report.ts";
-import { type AclEntry, isKnown, type Plan, type PveMajor } from "./roles.ts";
+import { type AclEntry, isKnown, type Plan, type PveMajor, standsApart } from "./roles.ts";
 
 /** Whom the commands are for. */
 export interface Subject {
@@ -28,6 +28,20 @@ function acl({ path, role, propagate }: AclEntry, who: string): string {
   return `pveum acl modify ${quoted(path)} ${who} --roles ${role}${propagate ? "" : " --propagate 0"}`;
 }
 
+/** Makes a role with one privilege, or with several, also where there is one of that name that has fewer. */
+function roleLines(name: string, privileges: readonly string[]): string[] {
+  const privs = quoted(privileges.join(","));
+  return privileges.length === 1
+    ? [`pveum role add ${name} --privs ${privs}`]
+    : [`pveum role add ${name}`, `pveum role modify ${name} --append 1 --privs ${privs}`];
+}
+
+/** One of several privileges that are each enough, as far as this version of PVE knows them. */
+export function privilegeWords(any: readonly string[], pve: PveMajor): string {
+  const known = any.filter((one) => isKnown(one, pve));
+  return (known.length > 0 ? known : any).join(" or ");
+}
+
 /**
  * The commands that make the roles, the user, the ACL entries and the token, in an order that works when each is run
  * once. With privilege separation the token needs the entries, too: it has what both it and its user have.
@@ -36,7 +50,7 @@ export function setUpCommands(plan: Plan, { user, token }: Subject, separated: b
   const id = quoted(`${user}!${token}`);
   const root = user === ROOT;
   return [
-    ...plan.roles.map(({ name, privileges }) => `pveum role add ${name} --privs ${quoted(privileges.join(","))}`),
+    ...plan.roles.flatMap(({ name, privileges }) => roleLines(name, privileges)),
     ...(root ? [] : [`pveum user add ${quoted(user)}`]),
     ...(root ? [] : plan.acl.map((entry) => acl(entry, `--users ${quoted(user)}`))),
     `pveum user token add ${quoted(user)} ${token} --privsep ${separated ? 1 : 0}`,
@@ -77,16 +91,22 @@ export function grantLines(
   subject: Subject | undefined,
   pve: PveMajor,
 ): string {
-  const places = Map.groupBy(lacks, ({ grantOn }) => grantOn.join(" "));
+  // What is needed on / itself does not reach below it: it has an entry of its own.
+  const places = Map.groupBy(
+    lacks,
+    (lack) => `${lack.grantOn.join(" ")} ${lack.path === "/"} ${standsApart(knownOf(lack, pve))}`,
+  );
   const lines = [...places.values()].map((some, index) => {
     const [first] = some;
     if (first === undefined) return "";
     const alone = grantLine(first, subject, pve);
     if (some.length === 1) return alone;
     const one = knownOf(first, pve);
-    const all = [...new Set(some.map((lack) => knownOf(lack, pve)))].join(",");
+    const all = [...new Set(some.map((lack) => knownOf(lack, pve)))];
+    if (all.length === 1) return alone;
     const role = `MCP-${name}${index === 0 ? "" : `-${index + 1}`}`;
-    return alone.replaceAll(`MCP-${one}`, role).replace(`--privs ${one}`, `--privs ${all}`);
+    const [, ...entries] = alone.replaceAll(`MCP-${one}`, role).split("; ");
+    return [...roleLines(role, all), ...entries].join("; ");
   });
   return lines.join("; ");
 }

@@ -49,10 +49,15 @@ function best(
   return first ?? { path: "/", missing: [...group] };
 }
 
+function isPartOf({ any: [single, ...more] }: Privilege, several: readonly string[]): boolean {
+  return single !== undefined && more.length === 0 && several.includes(single);
+}
+
 /** Judges one tool. */
 export function judgeTool({ name, privileges }: Declared, grants: Grants, scene: Scene): ToolAccess {
   const lacks: Lack[] = [];
   const only = new Set<string>();
+  let fails = false;
   const groups = Map.groupBy(privileges, (one) =>
     // All that concerns one guest must be had on the same guest; a storage for ISO images may be another than that for disks.
     subtreeOf(one.path) === "/vms" ? one.path : one);
@@ -61,14 +66,17 @@ export function judgeTool({ name, privileges }: Declared, grants: Grants, scene:
     if (first === undefined) continue;
     const paths = candidates(first.path, grants, scene);
     const { path, missing } = best(group, paths, grants);
-    for (const { any, when } of missing) lacks.push({ any, path, when, grantOn: grantPaths(path, paths, grants) });
+    // One of several is what single ones bring that are missing, too: only these are told.
+    const told = missing.filter(({ any }) => any.length === 1 || !missing.some((other) => isPartOf(other, any)));
+    for (const { any, when } of told) lacks.push({ any, path, when, grantOn: grantPaths(path, paths, grants) });
+    fails ||= missing.some(({ when }) => when === undefined);
     const needed = group.filter(({ when }) => when === undefined);
     const fit = paths.filter((one) => needed.every((privilege) => has(grants, one, privilege)));
     if (fit.length < paths.length || (fit.length > 0 && subtreeOf(first.path) === "/vms" && !fit.includes("/vms"))) {
       for (const one of fit) only.add(one);
     }
   }
-  const verdict = lacks.length === 0 ? "works" : lacks.every(({ when }) => when !== undefined) ? "in part" : "fails";
+  const verdict = lacks.length === 0 ? "works" : fails ? "fails" : "in part";
   return { tool: name, verdict, lacks, only: [...only].sort() };
 }
 

@@ -47,6 +47,11 @@ const NEVER = new Set(["Datastore.Allocate"]);
 /** In a role of its own: together with Datastore.AllocateSpace it is enough to delete backups. */
 const APART = new Set(["VM.Backup"]);
 
+/** Whether a privilege belongs into a role of its own. */
+export function standsApart(privilege: string): boolean {
+  return APART.has(privilege);
+}
+
 /** The privileges that are needed in each subtree, none of which could be left out. */
 function needed(wish: Wish): Map<string, Set<string>> {
   const found = new Map<string, Set<string>>();

@@ -4,6 +4,7 @@ import { settingRows } from "../config/settings.ts";
 import type { Sources } from "../config/sources.ts";
 import { launch, WorkerFault } from "../confine/launcher.ts";
 import { type Check, exitCode, failed, isCheck, ok, type Status, warning } from "../doctor/check.ts";
+import { summary } from "../doctor/summary.ts";
 import { UsageError } from "../errors.ts";
 import { gatherSettings } from "./settings.ts";
 import { clean, err, out, progressBar, styled } from "./terminal.ts";
@@ -99,17 +100,12 @@ export async function doctorCommand(command: DoctorCommand): Promise<number> {
     out(JSON.stringify({ status: (["ok", "warning", "failed"] as const)[code], checks }, undefined, 2));
     return code;
   }
-  const working = checks.filter(({ id, says }) => says === `${id.replace("tool:", "")} works`);
-  out(checks.filter((check) => !working.includes(check)).map(shown).join("\n"));
-  if (working.length > 0) {
-    const names = working.map(({ id }) => id.slice("tool:".length)).join(", ");
-    out(shown(ok("tools", `${working.length} tools work: ${names}`)));
-  }
+  out(summary(checks).map(shown).join("\n"));
   const count = (status: Status) => checks.filter((check) => check.status === status).length;
   out(
     code === 0
       ? "\nAll is well."
-      : `\n${count("failed")} do not work, ${count("warning")} are worth a look. Each says what to do.`,
+      : `\nNot working: ${count("failed")}; worth a look: ${count("warning")}. Each says what to do.`,
   );
   return code;
 }

@@ -22,7 +22,8 @@ function nameCheck({ host }: Target, { addresses, failure }: Probe, os: string):
   if (addresses.length === 0 && failure !== undefined && /resolved|name/i.test(failure.message)) {
     return failed("name", failure.message, ...remedies(failure, os));
   }
-  if (addresses.length === 0 || addresses.includes(host)) return ok("name", `${host} is an address, or was resolved`);
+  if (addresses.includes(host)) return ok("name", `${host} is an address: there is no name to resolve`);
+  if (addresses.length === 0) return ok("name", `${host} is an address, or was resolved`);
   return ok("name", `${host} is ${addresses.join(", ")}`);
 }
 

@@ -1,7 +1,7 @@
 /** The checks of what the token may do: privileges, nodes, storages, bridges, pools, and tool by tool. */
 import type { Look } from "../access/look.ts";
 import { BRIDGES, relevant } from "../access/places.ts";
-import { grantLine, setUpCommands, type Subject } from "../access/pveum.ts";
+import { grantLines, privilegeWords, setUpCommands, type Subject } from "../access/pveum.ts";
 import { judgeTools, lacksOf, type ToolAccess } from "../access/report.ts";
 import { planFor, type PveMajor } from "../access/roles.ts";
 import type { Tool } from "../tool.ts";
@@ -20,7 +20,7 @@ export interface RightsInput {
   readonly offline: readonly string[];
 }
 
-/** More single gaps than this are filled by the roles as a whole. */
+/** More single gaps than this are better filled by the roles as a whole. */
 const MOST_LINES = 6;
 
 function list(names: readonly string[]): string {
@@ -45,7 +45,7 @@ function privilegesCheck(input: RightsInput): Check {
     "privileges",
     `PVE accepts the token ${id}, but it has no privilege at all: a token with privilege separation has only what both ` +
       "it and its user were granted",
-    "Run on the PVE host; a role that exists already can stay:",
+    "Run on the PVE host; what exists already may say so, and stay:",
     ...allLines(input),
   );
 }
@@ -103,9 +103,9 @@ function poolsCheck({ look, pool }: RightsInput): Check {
   );
 }
 
-function wordsOf({ lacks, only }: ToolAccess): string {
+function wordsOf({ lacks, only }: ToolAccess, pve: PveMajor): string {
   const missing = lacks.map(({ any, path, when }) =>
-    `${any.join(" or ")} on ${path}${when === undefined ? "" : ` (${when})`}`
+    `${privilegeWords(any, pve)} on ${path}${when === undefined ? "" : ` (${when})`}`
   );
   if (missing.length > 0) return `: it lacks ${missing.join("; ")}`;
   const pools = only.filter((path) => path.startsWith("/pool/") || path.startsWith("/vms/"));
@@ -113,22 +113,17 @@ function wordsOf({ lacks, only }: ToolAccess): string {
 }
 
 function toolChecks(input: RightsInput, judged: readonly ToolAccess[]): Check[] {
-  const lacks = lacksOf(judged);
-  const many = lacks.length > MOST_LINES;
-  const lineOf = new Map(
-    lacks.map(({ lack }) => [lack.any.join() + lack.grantOn.join(), grantLine(lack, input.subject, input.pve)]),
-  );
   return judged.map((one) => {
     const id = `tool:${one.tool}`;
     const says = { works: "works", "in part": "works in part", fails: "does not work" };
-    const text = `${one.tool} ${says[one.verdict]}${wordsOf(one)}`;
+    const text = `${one.tool} ${says[one.verdict]}${wordsOf(one, input.pve)}`;
     if (one.verdict === "works") return ok(id, text);
-    const lines = many ? [] : one.lacks.flatMap((lack) => lineOf.get(lack.any.join() + lack.grantOn.join()) ?? []);
-    return (one.verdict === "fails" ? failed : warning)(id, text, ...lines);
+    const line = grantLines(one.tool, one.lacks, input.subject, input.pve);
+    return (one.verdict === "fails" ? failed : warning)(id, text, line);
   });
 }
 
-/** All checks of privileges. `many` gaps are filled by one set of commands. */
+/** All checks of privileges. Each tool has the line that grants what it lacks; many gaps have one set of commands, too. */
 export function rightsChecks(input: RightsInput): Check[] {
   const privileges = privilegesCheck(input);
   const judged = judgeTools(input.tools, input.look.grants, input.look.scene);
@@ -138,9 +133,16 @@ export function rightsChecks(input: RightsInput): Check[] {
   }
   checks.push(storagesCheck(input), bridgesCheck(input), poolsCheck(input), ...toolChecks(input, judged));
   if (lacksOf(judged).length > MOST_LINES) {
-    checks.push(
-      warning("role", "The token's role is smaller than the tools", "Run on the PVE host:", ...allLines(input)),
+    const reads = input.tools.every(({ name, tier }) =>
+      tier !== "read" || judged.some((one) => one.tool === name && one.verdict === "works")
     );
+    checks.push(warning(
+      "role",
+      "The token's role is smaller than the tools",
+      ...(reads ? ["If it shall only look, set PROXMOX_READ_ONLY=true: then the others are not offered"] : []),
+      "For all of them at once, run on the PVE host; what exists already may say so, and stay:",
+      ...allLines(input),
+    ));
   }
   return checks;
 }

@@ -4,6 +4,7 @@ import { parseTokenName, parseTokenValue, parseUser } from "../config/identity.t
 import type { Target } from "../config/settings.ts";
 import type { Check } from "../doctor/check.ts";
 import { examine } from "../doctor/examine.ts";
+import { summary } from "../doctor/summary.ts";
 import { createClient } from "../pve/client.ts";
 import { connect } from "../pve/connection.ts";
 import { undiciTransport } from "../pve/transport.ts";
@@ -29,7 +30,7 @@ export async function check(target: Target, tools: readonly Tool[], pool: string
 
 /** What is wrong, with its remedies, as text. */
 export function problems(checks: readonly Check[]): string {
-  const bad = checks.filter(({ status }) => status === "failed" || status === "warning");
+  const bad = summary(checks).filter(({ status }) => status === "failed" || status === "warning");
   const lines = new Map<string, string[]>();
   // Tools that lack the same say so in one place.
   for (const { says, remedy } of bad) {

@@ -1,7 +1,7 @@
 /** The tool that tells what the token may do, what it lacks, and what a person can run on the host to grant it. */
 import { z } from "zod";
 import { look, lookCalls } from "../access/look.ts";
-import { grantLine, subjectOf } from "../access/pveum.ts";
+import { grantLine, privilegeWords, subjectOf } from "../access/pveum.ts";
 import { judgeTools, lacksOf } from "../access/report.ts";
 import { UsageError } from "../errors.ts";
 import { defineTool } from "../tool.ts";
@@ -52,7 +52,7 @@ export const checkPermissions = defineTool({
     const subject = server.token === undefined ? undefined : subjectOf(server.token);
     const major = Number.parseInt(version ?? "", 10) <= 8 ? 8 : 9;
     const missing = lacksOf(judged).map(({ lack, tools }) => ({
-      privilege: lack.any.join(" or "),
+      privilege: privilegeWords(lack.any, major),
       path: lack.grantOn.join(", "),
       tools: tools.join(", "),
       pveum: grantLine(lack, subject, major),
@@ -69,7 +69,7 @@ export const checkPermissions = defineTool({
           tool,
           state: verdict,
           lacks: lacks.map((lack) =>
-            `${lack.any.join(" or ")} on ${lack.path}${lack.when === undefined ? "" : ` (${lack.when})`}`
+            `${privilegeWords(lack.any, major)} on ${lack.path}${lack.when === undefined ? "" : ` (${lack.when})`}`
           ).join("; "),
         }]
       ),

@@ -4,7 +4,7 @@ import { isCheck } from "../../src/doctor/check.ts";
 import type { Check } from "../../src/doctor/check.ts";
 import { reachChecks } from "../../src/doctor/reach.ts";
 import { PveError } from "../../src/errors.ts";
-import { bareToken } from "../../src/sim/demo_access.ts";
+import { auditorToken, bareToken } from "../../src/sim/demo_access.ts";
 import { serveHttps } from "../../src/sim/https.ts";
 import { createSimulator, type SimulatorOptions } from "../../src/sim/mod.ts";
 import { createAuthority } from "../helpers/certificates.ts";
@@ -233,6 +233,59 @@ Deno.test({
     assert.match(worst(found).says, /no answer within 2 s/);
     assert.match(worst(found).remedy, /no firewall drops the connection/);
   },
+});
+
+const auditor = { PROXMOX_USER: auditorToken.id, PROXMOX_TOKEN_VALUE: auditorToken.secret };
+
+test(
+  "a token that may only look: one line for each tool, which makes it work, and one set for all",
+  {},
+  async ({ env, state }) => {
+    const found = await doctor({ ...env, ...auditor });
+    assert.equal(found.code, 2);
+    const broken = found.checks.filter(({ id, status }) => id.startsWith("tool:") && status === "failed");
+    assert.ok(broken.length > 10);
+    for (const { says, remedy } of broken) {
+      assert.equal(remedy.length, 1, says);
+      // A privilege that one of several brings is told once.
+      assert.doesNotMatch(says, /VM\.Config\.\w+ or /);
+    }
+    // VM.Backup, with Datastore.AllocateSpace, would delete backups: they never share a role.
+    const backup = broken.find(({ id }) => id === "tool:create_backup")?.remedy[0] ?? "";
+    assert.match(backup, /role add MCP-VM\.Backup --privs VM\.Backup;.*role add MCP-Datastore\.AllocateSpace /);
+    const start = broken.find(({ id }) => id === "tool:start_vm")?.remedy ?? [];
+    runPveum(state, start);
+    const next = await doctor({ ...env, ...auditor });
+    assert.equal(next.checks.find(({ id }) => id === "tool:start_vm")?.status, "ok");
+    const role = next.checks.find(({ id }) => id === "role")?.remedy ?? [];
+    assert.match(role[0] ?? "", /PROXMOX_READ_ONLY=true/);
+    assert.equal((await doctor({ ...env, ...auditor, PROXMOX_READ_ONLY: "true" })).code, 0);
+    runPveum(state, broken.flatMap(({ remedy }) => remedy));
+    const last = await doctor({ ...env, ...auditor });
+    assert.equal(last.code, 0, last.text);
+  },
+);
+
+test("the set for all tools makes a role bigger that is there already", {}, async ({ env, state }) => {
+  state.access.roles.set("MCP", new Set(["VM.Audit"]));
+  const found = await doctor({ ...env, ...auditor });
+  runPveum(state, commands(found.checks.find(({ id }) => id === "role")?.remedy.join("\n") ?? ""));
+  assert.equal((await doctor({ ...env, ...auditor })).code, 0);
+});
+
+test("for people, what several tools lack is said once", {}, async ({ env }) => {
+  const [command, ...args] = serverCommand();
+  const { stdout } = await new Deno.Command(command, {
+    args: [...args, "doctor"],
+    clearEnv: true,
+    env: { ...inherited(), ...env, ...auditor, NO_COLOR: "1" },
+    stdin: "null",
+  }).output();
+  const text = new TextDecoder().decode(stdout);
+  assert.match(text, /^✗ start_vm, stop_vm, .*reboot_container do not work: they lack VM\.PowerMgmt on \/vms$/m);
+  assert.match(text, /^✓ \d+ tools work: list_nodes, /m);
+  assert.equal(text.match(/pveum role add/g)?.length, 2, text);
+  assert.match(text, /Not working: \d+; worth a look: 1\. Each says what to do\./);
 });
 
 Deno.test("doctor: on macOS it tells of the permission for the local network", () => {

@@ -94,7 +94,7 @@ test("with backups, and commands in some guests: the role and the settings say s
   await terminal.answer("rights of its own");
   await terminal.shows("shows its secret once");
   const commands = commandsOn(terminal);
-  assert.match(commands.join("\n"), /role add MCP --privs \S*VM\.GuestAgent\.Unrestricted/);
+  assert.match(commands.join("\n"), /role modify MCP --append 1 --privs \S*VM\.GuestAgent\.Unrestricted/);
   assert.match(commands.join("\n"), /role add MCP-Backup --privs VM\.Backup$/m);
   runPveum(world.simulator.state, commands);
   await terminal.answer("The token's secret", NEW_SECRET);

@@ -30,9 +30,17 @@ function run(state: State, line: string, major: 8 | 9): void {
     const [name = "", ...rest] = command.slice(2);
     if (name.startsWith("PVE")) throw new Error(`role ID prefix 'PVE' is reserved: ${name}`);
     if (access.roles.has(name)) return; // "role 'X' already exists": the next command runs all the same
-    const privileges = (options(rest).get("privs") ?? "").split(/[,; ]+/);
+    const privileges = options(rest).get("privs")?.split(/[,; ]+/) ?? [];
     for (const one of privileges) if (!known.includes(one)) throw new Error(`invalid privilege '${one}'`);
     access.roles.set(name, new Set(privileges));
+  } else if (what === "role" && verb === "modify") {
+    const [name = "", ...rest] = command.slice(2);
+    const [given, role] = [options(rest), access.roles.get(name)];
+    if (role === undefined) throw new Error(`role '${name}' does not exist`);
+    if (given.get("append") !== "1") throw new Error("without --append 1 it takes what the role has");
+    const privileges = (given.get("privs") ?? "").split(/[,; ]+/);
+    for (const one of privileges) if (!known.includes(one)) throw new Error(`invalid privilege '${one}'`);
+    access.roles.set(name, new Set([...role, ...privileges]));
   } else if (what === "user" && verb === "add") access.users.add(command[2] ?? "");
   else if (what === "user" && verb === "token" && command[2] === "add") {
     const [user = "", name = "", ...rest] = command.slice(3);
