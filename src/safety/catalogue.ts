@@ -5,6 +5,8 @@ import * as v from "./values.ts";
 /** The state checks of checks.ts; a catalogue entry names the one that has to pass before the request may leave. */
 export type CheckName =
   | "free-vmid"
+  | "restore"
+  | "move"
   | "pending"
   | "vm-config"
   | "container-config"
@@ -109,6 +111,8 @@ const clone = {
   target: v.nodeName,
 };
 
+const privilege = r.rule("true; false only where PROXMOX_ALLOW_PRIVILEGED is true", r.flag);
+
 const none = {};
 
 const rrd = { timeframe: r.oneOf("hour", "day", "week", "month", "year") };
@@ -153,6 +157,8 @@ const requests = {
   "GET /nodes/{node}/qemu/{vmid}/snapshot": { params: none },
   "GET /nodes/{node}/lxc/{vmid}/snapshot": { params: none },
   "GET /cluster/backup": { params: none },
+  "GET /nodes/{node}/vzdump/extractconfig": { params: { volume: v.archive }, required: ["volume"] },
+  "GET /nodes/{node}/qemu/{vmid}/migrate": { params: { target: v.nodeName } },
   "GET /cluster/backup-info/not-backed-up": { params: none },
   "GET /cluster/ha/status/current": { params: none },
   "GET /cluster/ha/rules": { params: none },
@@ -232,7 +238,7 @@ const requests = {
       storage: v.storageName,
       rootfs: v.rootFilesystem,
       // Always sent, as PVE's own default is a privileged container; the policy refuses 0 without the setting.
-      unprivileged: r.rule("true; false only where PROXMOX_ALLOW_PRIVILEGED is true", r.flag),
+      unprivileged: privilege,
       password: r.secret(5, 128),
       "ssh-public-keys": v.publicKeys,
       pool: v.poolName,
@@ -263,6 +269,33 @@ const requests = {
     params: { ...clone, hostname: v.dnsName },
     required: ["newid"],
     check: "free-vmid",
+  },
+  // Restoring is another request to the same address. Only the tools that restore declare it; that of create_* never has
+  // an archive. Without force PVE restores over nothing: a number that is taken is refused by PVE, too.
+  "POST /nodes/{node}/qemu (restore)": {
+    params: {
+      vmid: v.vmid,
+      archive: v.vmArchive,
+      unique: r.only("1"),
+      storage: v.storageName,
+      pool: v.poolName,
+    },
+    required: ["vmid", "archive", "unique"],
+    check: "restore",
+  },
+  // PVE's default for storage is "local", whatever the backup says.
+  "POST /nodes/{node}/lxc (restore)": {
+    params: {
+      vmid: v.vmid,
+      ostemplate: v.containerArchive,
+      restore: r.only("1"),
+      unique: r.only("1"),
+      unprivileged: privilege,
+      storage: v.storageName,
+      pool: v.poolName,
+    },
+    required: ["vmid", "ostemplate", "restore", "unique", "unprivileged", "storage"],
+    check: "restore",
   },
   "PUT /nodes/{node}/qemu/{vmid}/config": {
     params: { ...vmOptions, digest: v.digest },
@@ -308,6 +341,17 @@ const requests = {
     required: ["disk", "size", "digest"],
     check: "grow",
   },
+  // Never with local disks: PVE copies them, and removes what it has copied from.
+  "POST /nodes/{node}/qemu/{vmid}/migrate": {
+    params: { target: v.nodeName, online: r.flag },
+    required: ["target"],
+    check: "move",
+  },
+  "POST /nodes/{node}/lxc/{vmid}/migrate": {
+    params: { target: v.nodeName, restart: r.flag },
+    required: ["target"],
+    check: "move",
+  },
   // To memory, never to disk: a saved memory image would be used up by the next start.
   "POST /nodes/{node}/qemu/{vmid}/status/suspend": { params: none, check: "pending" },
   "POST /nodes/{node}/qemu/{vmid}/status/resume": { params: none, check: "awake" },
@@ -347,5 +391,19 @@ function frozen<T>(value: T): T {
 /** Nothing can add a request or a parameter while the program runs. */
 export const catalogue = frozen(requests);
 
-/** The key of a request, as in "GET /nodes". */
+/** The key of a request, as in "GET /nodes"; its purpose follows in brackets where one address has several. */
 export type Call = keyof typeof catalogue;
+
+/** A method and path of PVE's. */
+export type Request = Exclude<Call, `${string})`>;
+
+function isRequest(call: string): call is Request {
+  return Object.hasOwn(catalogue, call) && !call.endsWith(")");
+}
+
+/** What of a call goes over the wire: its method and path. */
+export function requestOf(call: Call): Request {
+  const request = call.replace(/ \([a-z]+\)$/, "");
+  if (!isRequest(request)) throw new Error(`${call} is a purpose of no request`);
+  return request;
+}

@@ -15,7 +15,11 @@ import {
   refusePendingLoss,
   VM_SLOT,
 } from "./pending.ts";
+import { type MoveCall, refuseMove } from "./move.ts";
+import { refuseRestore, type RestoreCall } from "./restore.ts";
 import type { Scalar } from "./rules.ts";
+
+export { type Archive, disksToMake, readArchive } from "./restore.ts";
 
 /** The only requests a check makes; every one is a GET of the catalogue. */
 export type CheckCall =
@@ -23,6 +27,8 @@ export type CheckCall =
   | PendingCall
   | BackupCall
   | FileCall
+  | RestoreCall
+  | MoveCall
   | "GET /nodes/{node}/qemu/{vmid}/status/current"
   | "GET /cluster/resources"
   | "GET /nodes/{node}/storage/{storage}/content";
@@ -119,8 +125,7 @@ export async function findLeftovers(
 }
 
 /** A new guest's vmid: no guest has it, and no volume or backup is left of one that had it. */
-const freeVmid: Check = async (call, given, pve, options) => {
-  const vmid = given.newid ?? given.vmid;
+async function refuseTaken(vmid: unknown, pve: PveClient<CheckCall>, options: SendOptions): Promise<void> {
   if (typeof vmid !== "number") throw new Refusal("Refused: the new guest's vmid is missing");
   const taken = (await pve.call("GET /cluster/resources", { type: "vm" }, options)).find((row) => row.vmid === vmid);
   if (taken !== undefined) {
@@ -138,7 +143,22 @@ const freeVmid: Check = async (call, given, pve, options) => {
       "Leave the vmid out to get one that has nothing left, or ask next_vmid",
     );
   }
+}
+
+const freeVmid: Check = async (call, given, pve, options) => {
+  await refuseTaken(given.newid ?? given.vmid, pve, options);
   await refuseOverflow(call, given, pve, options);
+  return {};
+};
+
+const restore: Check = async (call, given, pve, options) => {
+  await refuseTaken(given.vmid, pve, options);
+  await refuseRestore(call, given, pve, options);
+  return {};
+};
+
+const move: Check = async (call, given, pve, options) => {
+  await refuseMove(call, given, pve, options);
   return {};
 };
 
@@ -252,6 +272,19 @@ const checks: Readonly<Record<CheckName, { readonly says: string; readonly run: 
     says: "the new vmid must belong to no guest, no volume or backup of an earlier guest may be left under it, and " +
       "the new disks must fit into their storages' free space",
     run: freeVmid,
+  }),
+  "restore": Object.freeze({
+    says: "the new vmid must belong to no guest, and no volume or backup of an earlier guest may be left under it; " +
+      "refused when the backup's configuration reaches the host, would share a disk with another guest, is of an " +
+      "unprivileged container that would become privileged, or when its disks do not fit into the free space",
+    run: restore,
+  }),
+  "move": Object.freeze({
+    says:
+      "refused while a disk's deletion or replacement is pending; for a guest that is locked or managed by HA, has " +
+      "any volume or ISO image on a storage that is not shared, or a device of the node; and where the target is " +
+      "not online or lacks a storage",
+    run: move,
   }),
 });
 

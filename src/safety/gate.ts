@@ -1,6 +1,6 @@
 /** Admits or refuses one request; knows nothing of tools. Nothing reaches the network that admit() has not built. */
 import { Refusal } from "../errors.ts";
-import { type Call, catalogue, type Entry, type Method } from "./catalogue.ts";
+import { type Call, catalogue, type Entry, type Method, requestOf } from "./catalogue.ts";
 import { refuse, type Rule, type Scalar } from "./rules.ts";
 import { nodeName, storageName, upid, vmid } from "./values.ts";
 
@@ -77,10 +77,11 @@ function kindOf(value: unknown): string {
 export function admit(call: string, params: Readonly<Record<string, unknown>>): Admitted {
   if (!isCall(call)) throw new Refusal(`Refused ${call}: this program never sends it`);
   const entry = entryOf(call);
-  const space = call.indexOf(" ");
-  const method = methodOf(call.slice(0, space));
+  const wire = requestOf(call);
+  const space = wire.indexOf(" ");
+  const method = methodOf(wire.slice(0, space));
   const inPath = new Set<string>();
-  const path = call.slice(space + 1).replaceAll(/\{(\w+)\}/g, (_match, name: string) => {
+  const path = wire.slice(space + 1).replaceAll(/\{(\w+)\}/g, (_match, name: string) => {
     inPath.add(name);
     const rule = Object.hasOwn(pathRules, name) ? pathRules[name] : undefined;
     const value = Object.hasOwn(params, name) ? params[name] : undefined;

@@ -69,8 +69,8 @@ export function guarantee(tools: readonly Pick<Tool, "name" | "calls">[]): Guara
     parameters: parameterRows(writing),
     refused: {
       calls: refusedCalls.map(({ what, why }) => ({ what, why })),
-      parameters: refusedParameters.map(({ names, calls, why }) => ({
-        what: names.join(", ") + (calls === undefined ? "" : ` (in ${calls.join(", ")})`),
+      parameters: refusedParameters.map(({ names, shown, calls, why }) => ({
+        what: (shown ?? names.join(", ")) + (calls === undefined ? "" : ` (in ${calls.join(", ")})`),
         why,
       })),
       values: refusedValues.map(({ what, why }) => ({ what, why })),

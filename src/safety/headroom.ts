@@ -85,8 +85,8 @@ function grown(config: Given, { disk, size }: Given): Map<string, number> {
   return new Map([[String(String(config[String(disk)]).split(":")[0]), Number.parseInt(String(size)) * MIB]]);
 }
 
-/** What a full clone copies, in bytes by storage. */
-function copied(config: Given, target: unknown): Map<string, number> {
+/** What a full clone or a restore copies, in bytes by storage. */
+export function copied(config: Given, target: unknown): Map<string, number> {
   const needs = new Map<string, number>();
   for (const [name, value] of Object.entries(config)) {
     const text = String(value);
@@ -134,14 +134,27 @@ export async function refuseOverflow(
     ? memoryOf(await sourceOf(call, node, given, pve, options))
     : allocated(call, given);
   for (const [storage, bytes] of await imported(node, given, pve, options)) add(needs, storage, bytes);
-  if (needs.size === 0) return;
   const place = clones && typeof given.target === "string" ? given.target : node;
-  const rows = await pve.call("GET /nodes/{node}/storage", { node: place }, options);
+  await refuseLack(needs, place, pve, options);
+}
+
+/**
+ * Refuses what storages of a node do not have, in bytes by storage.
+ * @throws {Refusal}
+ */
+export async function refuseLack(
+  needs: ReadonlyMap<string, number>,
+  node: string,
+  pve: PveClient<HeadroomCall>,
+  options: SendOptions,
+): Promise<void> {
+  if (needs.size === 0) return;
+  const rows = await pve.call("GET /nodes/{node}/storage", { node }, options);
   for (const [storage, bytes] of needs) {
     const free = rows.find((row) => row.storage === storage)?.avail;
     if (free === undefined || bytes <= free) continue;
     throw new Refusal(
-      `Refused: ${sayGib(bytes)} do not fit on storage ${storage} of ${place}, which has ${sayGib(free)} free`,
+      `Refused: ${sayGib(bytes)} do not fit on storage ${storage} of ${node}, which has ${sayGib(free)} free`,
       "Ask for less, or name another storage; list_storage shows what each has free",
     );
   }

@@ -67,6 +67,8 @@ const CREATES: readonly string[] = [
   "POST /nodes/{node}/lxc",
   "POST /nodes/{node}/qemu/{vmid}/clone",
   "POST /nodes/{node}/lxc/{vmid}/clone",
+  "POST /nodes/{node}/qemu (restore)",
+  "POST /nodes/{node}/lxc (restore)",
 ] satisfies Call[];
 
 /** The requests that add a file to a storage. */
@@ -94,7 +96,7 @@ export function offers(tool: Pick<Tool, "tier">, settings: PolicySettings): bool
 
 /** Whether a tool only adds: everything else changes or interrupts what is there. */
 export function onlyAdds(tool: Pick<Tool, "name" | "tier">): boolean {
-  return tool.tier === "read" || /^(?:start|resume|create|clone|download|pull_oci)_/.test(tool.name);
+  return tool.tier === "read" || /^(?:start|resume|create|clone|download|pull_oci|restore)_/.test(tool.name);
 }
 
 /** What a tool would write, from its arguments. */

@@ -1,10 +1,12 @@
 /** What PVE would take and this program never sends, each with its reason; refused_test.ts holds it against PVE's schema. */
-import type { Call } from "./catalogue.ts";
+import { type Call, catalogue } from "./catalogue.ts";
 
 /** Parameters that no request carries. */
 export interface RefusedParameters {
   /** As in PVE's schema; `name[n]` stands for name0, name1, … */
   readonly names: readonly string[];
+  /** What the guarantee shows in the place of a long list of names. */
+  readonly shown?: string;
   /** Only in these calls; without it, in every call. */
   readonly calls?: readonly Call[];
   readonly why: string;
@@ -13,8 +15,21 @@ export interface RefusedParameters {
 const START_VM = "POST /nodes/{node}/qemu/{vmid}/status/start";
 const STOP_VM = "POST /nodes/{node}/qemu/{vmid}/status/stop";
 const CREATE_VM = "POST /nodes/{node}/qemu";
+const CREATE_CONTAINER = "POST /nodes/{node}/lxc";
+const RESTORE_VM = "POST /nodes/{node}/qemu (restore)";
+const RESTORE_CONTAINER = "POST /nodes/{node}/lxc (restore)";
+const MIGRATE_CONTAINER = "POST /nodes/{node}/lxc/{vmid}/migrate";
 const VZDUMP = "POST /nodes/{node}/vzdump";
 const CONTAINER_CONFIG = "PUT /nodes/{node}/lxc/{vmid}/config";
+
+/** What a new guest may be given, and a restored one has from its backup. */
+const restored = [
+  ...new Set([
+    ...Object.keys(catalogue[CREATE_VM].params).filter((name) => !Object.hasOwn(catalogue[RESTORE_VM].params, name)),
+    ...Object.keys(catalogue[CREATE_CONTAINER].params)
+      .filter((name) => !Object.hasOwn(catalogue[RESTORE_CONTAINER].params, name)),
+  ]),
+];
 
 export const refusedParameters: readonly RefusedParameters[] = [
   { names: ["delete"], why: "It removes settings, detaches disks, and frees the volumes of unused ones" },
@@ -24,8 +39,26 @@ export const refusedParameters: readonly RefusedParameters[] = [
   { names: ["protection"], why: "With 0 it lifts the guard against removing the guest and its disks" },
   { names: ["skiplock", "lock"], why: "They go past, or forge, the lock of a running backup, migration or snapshot" },
   {
-    names: ["archive", "restore", "live-restore", "ignore-unpack-errors", "unique"],
-    why: "They make a create the restore of a backup, which can replace a guest",
+    names: ["archive", "restore", "unique"],
+    calls: [CREATE_VM, CREATE_CONTAINER],
+    why: "They make a create the restore of a backup, which is a request of its own, into a number that is free",
+  },
+  { names: ["live-restore"], why: "The VM runs while it is restored; when that fails, what it has written is lost" },
+  { names: ["ignore-unpack-errors"], why: "It leaves files out of a container that looks whole" },
+  {
+    names: restored,
+    shown: "every setting that a new guest may be given, and start",
+    calls: [RESTORE_VM, RESTORE_CONTAINER],
+    why: "A restored guest is as it was, and stays off until somebody has looked at it",
+  },
+  {
+    names: ["with-local-disks", "target-storage"],
+    why: "By them disks are copied to the other node, and removed where they were",
+  },
+  {
+    names: ["online", "timeout"],
+    calls: [MIGRATE_CONTAINER],
+    why: "A running container moves by being shut down, in PVE's own time, or not at all",
   },
   {
     names: ["cdrom", "bootdisk"],
@@ -33,7 +66,14 @@ export const refusedParameters: readonly RefusedParameters[] = [
   },
   {
     names: ["template"],
-    calls: [CREATE_VM, "POST /nodes/{node}/lxc", "PUT /nodes/{node}/qemu/{vmid}/config", CONTAINER_CONFIG],
+    calls: [
+      CREATE_VM,
+      CREATE_CONTAINER,
+      RESTORE_VM,
+      RESTORE_CONTAINER,
+      "PUT /nodes/{node}/qemu/{vmid}/config",
+      CONTAINER_CONFIG,
+    ],
     why: "It turns a guest into a template, and there is no way back",
   },
   { names: ["args", "hookscript"], why: "They run what they name on the host, as root" },
@@ -89,9 +129,12 @@ export const refusedParameters: readonly RefusedParameters[] = [
   {
     names: ["storage"],
     calls: [CREATE_VM],
-    why: "It says where a restore puts its disks; here each disk names its storage",
+    why: "It says where a restore puts its disks; in a create each disk names its storage",
   },
-  { names: ["import-working-storage", "bwlimit"], why: "They belong to importing and restoring" },
+  {
+    names: ["import-working-storage", "bwlimit"],
+    why: "Nothing offered needs them (they only say where and how fast PVE copies)",
+  },
   { names: ["prune-backups"], why: "It is a retention of its own, by which older backups go after the new one" },
   {
     names: ["todisk", "statestorage"],
@@ -192,7 +235,6 @@ export interface RefusedValues {
 }
 
 const VM_CONFIG = "PUT /nodes/{node}/qemu/{vmid}/config";
-const CREATE_CONTAINER = "POST /nodes/{node}/lxc";
 const vm = (name: string, value: string) => ({ call: VM_CONFIG, name, value }) as const;
 const container = (name: string, value: string) => ({ call: CONTAINER_CONFIG, name, value }) as const;
 
@@ -256,11 +298,25 @@ export const refusedValues: readonly RefusedValues[] = [
     ],
   },
   {
-    what: "a backup as ostemplate",
+    what: "a backup as the template of a new container",
     why: "PVE would restore it",
     examples: [
       { call: CREATE_CONTAINER, name: "ostemplate", value: "local:backup/vzdump-lxc-200-2026_01_01-00_00_00.tar.zst" },
       { call: CREATE_CONTAINER, name: "ostemplate", value: "/var/lib/vz/dump/vzdump-lxc-200.tar.zst" },
+    ],
+  },
+  {
+    what: "a restore of anything but a backup by its own name, or with the addresses of the guest that was backed up",
+    why: "A path or a pipe may be anything; two guests with one MAC address disturb each other",
+    examples: [
+      { call: RESTORE_VM, name: "archive", value: "-" },
+      { call: RESTORE_VM, name: "archive", value: "/var/lib/vz/dump/vzdump-qemu-100-2026_01_01-00_00_00.vma" },
+      { call: RESTORE_VM, name: "archive", value: "local-lvm:vm-100-disk-0" },
+      { call: RESTORE_VM, name: "archive", value: "local:backup/vzdump-lxc-200-2026_01_01-00_00_00.tar.zst" },
+      { call: RESTORE_VM, name: "unique", value: "0" },
+      { call: RESTORE_CONTAINER, name: "ostemplate", value: "local:vztmpl/debian-13-standard_13.1-1_amd64.tar.zst" },
+      { call: RESTORE_CONTAINER, name: "restore", value: "0" },
+      { call: RESTORE_CONTAINER, name: "unique", value: "0" },
     ],
   },
   {
@@ -366,11 +422,20 @@ export const refusedCalls: readonly RefusedCalls[] = [
     examples: ["PUT /nodes/{node}/qemu/{vmid}/cloudinit"],
   },
   {
-    what: "migration, templates, hard reset, and suspending to disk or inside a container",
-    why: "Nothing offered needs them, and each can lose a disk's source, a way back, or unsaved work",
+    what: "migration to another cluster, or of all guests of a node",
+    why: "It ends in removing the guest where it was, or asks nobody which guests may move",
     examples: [
-      "POST /nodes/{node}/qemu/{vmid}/migrate",
-      "POST /nodes/{node}/lxc/{vmid}/migrate",
+      "POST /nodes/{node}/qemu/{vmid}/remote_migrate",
+      "POST /nodes/{node}/lxc/{vmid}/remote_migrate",
+      "POST /nodes/{node}/migrateall",
+      "POST /cluster/bulk-action/guest/migrate",
+      "POST /cluster/ha/resources/{sid}/migrate",
+    ],
+  },
+  {
+    what: "templates, hard reset, and suspending to disk or inside a container",
+    why: "Nothing offered needs them, and each can lose a way back, or unsaved work",
+    examples: [
       "POST /nodes/{node}/qemu/{vmid}/template",
       "POST /nodes/{node}/qemu/{vmid}/status/reset",
       "POST /nodes/{node}/lxc/{vmid}/status/suspend",
@@ -403,6 +468,7 @@ export const notPromised: readonly string[] = [
   "stop_vm and stop_container cut the power: what the guest had not written is lost.",
   "set_vm_config and set_container_config change values. The answer gives the old ones.",
   "Starting a hibernated VM consumes its saved memory image: that is what resuming means. The answer says so.",
+  "A migrated guest runs elsewhere afterwards, and a container is off meanwhile. Disks never move with a guest.",
   "A storage or thin pool that runs full can hurt every guest on it.",
   "PVE's own scheduled jobs, and other people, act for themselves: before, between and after these requests.",
   "The token could delete if it were used elsewhere: the promise is this program's, not the token's.",

@@ -16,9 +16,9 @@ export const toolsets: Readonly<Record<ToolsetName, ToolsetRow>> = {
   core: { what: "Nodes, guests, storages and tasks; power, creating, cloning, configuring", byDefault: true },
   inside: { what: "Looking inside guests: addresses, guest agent, load over time", byDefault: true },
   snapshots: { what: "Snapshots and backups: making them, and who has any", byDefault: true },
-  backups: { what: "Backup jobs", byDefault: false },
+  backups: { what: "Backup jobs; backups restored as new guests", byDefault: false },
   images: { what: "Downloading container templates, ISO images and cloud images", byDefault: false },
-  grow: { what: "Enlarging disks; pausing VMs", byDefault: false },
+  grow: { what: "Enlarging disks; pausing VMs; moving guests to other nodes", byDefault: false },
   cluster: { what: "High availability, replication, logs, pools, networks, firewall, disks", byDefault: false },
   exec: {
     what: "Commands and files inside guests; on exactly when PROXMOX_ENABLE_EXEC is true, whatever toolsets are named",

@@ -360,6 +360,26 @@ export const containerTemplate = matching(
   "a container template, as in local:vztmpl/debian-13-standard_13.1-1_amd64.tar.zst",
 );
 
+const OWNER = "[1-9]\\d{2,8}";
+const STAMP = "\\d{4}_\\d{2}_\\d{2}-\\d{2}_\\d{2}_\\d{2}";
+/** As a backup server names its snapshots. */
+const MOMENT = "\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}Z";
+const vmBackup =
+  `${STORAGE}:backup/(?:vzdump-qemu-${OWNER}-${STAMP}\\.vma(?:\\.(?:gz|lzo|zst))?|vm/${OWNER}/${MOMENT})`;
+const containerBackup =
+  `${STORAGE}:backup/(?:vzdump-lxc-${OWNER}-${STAMP}\\.(?:tgz|tar(?:\\.(?:gz|lzo|zst|bz2))?)|ct/${OWNER}/${MOMENT})`;
+
+/** Backups by the names that PVE gives them: no path, no pipe, nothing that is not one file of a storage. */
+export const vmArchive = matching(
+  new RegExp(vmBackup),
+  "a backup of a VM, as in local:backup/vzdump-qemu-100-2026_11_22-02_00_00.vma.zst",
+);
+export const containerArchive = matching(
+  new RegExp(containerBackup),
+  "a backup of a container, as in local:backup/vzdump-lxc-200-2026_11_22-02_00_00.tar.zst",
+);
+export const archive = matching(new RegExp(`${vmBackup}|${containerBackup}`), "a backup, as list_backups names it");
+
 /** SSH public keys, one per line, as `authorized_keys` has them; private keys do not match. */
 export const publicKeys: Rule = rule("SSH public keys, one a line", (value, name) => {
   if (typeof value !== "string" || value.length > 16_384) {

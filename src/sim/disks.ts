@@ -250,6 +250,13 @@ export function copyVolume(
   return allocate(state, { ...target, role, content: source.content, size: source.size, mark: source.mark });
 }
 
+/** Whether vzdump takes a drive along: a VM's unless told otherwise, a container's mount point only when told to. */
+function isSaved(guest: Guest, option: string, drive: ReadonlyMap<string, string>): boolean {
+  if (guest.kind === "lxc") return option === "rootfs" || drive.get("backup") === "1";
+  if (option === "efidisk0" && guest.config.get("bios") !== "ovmf") return false;
+  return drive.get("backup") !== "0";
+}
+
 /** A guest as an archive keeps it: its options, and the bytes of every volume that takes part. */
 export function archiveOf(state: State, guest: Guest): Backup {
   const volumes = new Map<string, { size: number; mark: string }>();
@@ -257,7 +264,7 @@ export function archiveOf(state: State, guest: Guest): Backup {
     if (!isSlot(guest.kind, option)) continue;
     const drive = parseSlot(guest.kind, option, String(value));
     const volume = findVolume(state, guest.node, volidOf(drive));
-    if (volume === undefined || isCdrom(drive) || drive.get("backup") === "0") continue;
+    if (volume === undefined || isCdrom(drive) || !isSaved(guest, option, drive)) continue;
     volumes.set(option, { size: volume.size, mark: volume.mark });
   }
   return { kind: guest.kind, config: new Map(guest.config), volumes };

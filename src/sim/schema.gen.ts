@@ -31,6 +31,8 @@ export interface SimulatorApi {
   "GET /nodes/{node}/qemu/{vmid}/snapshot": { node: string; vmid: number };
   "GET /nodes/{node}/lxc/{vmid}/snapshot": { node: string; vmid: number };
   "GET /cluster/backup": {  };
+  "GET /nodes/{node}/vzdump/extractconfig": { node: string; volume: string | number };
+  "GET /nodes/{node}/qemu/{vmid}/migrate": { node: string; target?: string | number | undefined; vmid: number };
   "GET /cluster/backup-info/not-backed-up": {  };
   "GET /cluster/ha/status/current": {  };
   "GET /cluster/ha/rules": { resource?: string | number | undefined; type?: "node-affinity" | "resource-affinity" | undefined };
@@ -78,6 +80,8 @@ export interface SimulatorApi {
   "POST /nodes/{node}/vzdump": { all?: boolean | undefined; bwlimit?: number | undefined; compress?: "0" | "1" | "gzip" | "lzo" | "zstd" | undefined; dumpdir?: string | number | undefined; exclude?: string | number | undefined; "exclude-path"?: readonly string[] | undefined; fleecing?: string | number | undefined; ionice?: number | undefined; "job-id"?: string | number | undefined; lockwait?: number | undefined; mailnotification?: "always" | "failure" | undefined; mailto?: string | number | undefined; mode?: "snapshot" | "suspend" | "stop" | undefined; node: string; "notes-template"?: string | number | undefined; "notification-mode"?: "auto" | "legacy-sendmail" | "notification-system" | undefined; "pbs-change-detection-mode"?: "legacy" | "data" | "metadata" | undefined; performance?: string | number | undefined; pigz?: number | undefined; pool?: string | number | undefined; protected?: boolean | undefined; "prune-backups"?: string | number | undefined; quiet?: boolean | undefined; remove?: boolean | undefined; script?: string | number | undefined; stdexcludes?: boolean | undefined; stdout?: boolean | undefined; stop?: boolean | undefined; stopwait?: number | undefined; storage?: string | number | undefined; tmpdir?: string | number | undefined; vmid?: string | number | undefined; zstd?: number | undefined };
   "PUT /nodes/{node}/qemu/{vmid}/resize": { digest?: string | number | undefined; disk: string | number; node: string; size: string | number; skiplock?: boolean | undefined; vmid: number };
   "PUT /nodes/{node}/lxc/{vmid}/resize": { digest?: string | number | undefined; disk: string | number; node: string; size: string | number; vmid: number };
+  "POST /nodes/{node}/qemu/{vmid}/migrate": { bwlimit?: number | undefined; force?: boolean | undefined; migration_network?: string | number | undefined; migration_type?: "secure" | "insecure" | undefined; node: string; online?: boolean | undefined; target: string | number; targetstorage?: string | number | undefined; vmid: number; "with-conntrack-state"?: boolean | undefined; "with-local-disks"?: boolean | undefined };
+  "POST /nodes/{node}/lxc/{vmid}/migrate": { bwlimit?: number | undefined; node: string; online?: boolean | undefined; restart?: boolean | undefined; target: string | number; "target-storage"?: string | number | undefined; timeout?: number | undefined; vmid: number };
   "POST /nodes/{node}/qemu/{vmid}/status/suspend": { node: string; skiplock?: boolean | undefined; statestorage?: string | number | undefined; todisk?: boolean | undefined; vmid: number };
   "POST /nodes/{node}/qemu/{vmid}/status/resume": { nocheck?: boolean | undefined; node: string; skiplock?: boolean | undefined; vmid: number };
   "POST /nodes/{node}/aplinfo": { node: string; storage: string | number; template: string | number };

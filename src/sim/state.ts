@@ -84,7 +84,7 @@ export interface Snapshot {
 export interface Guest {
   readonly vmid: number;
   readonly kind: Kind;
-  readonly node: string;
+  node: string;
   readonly config: Config;
   readonly pending: Config;
   /** Options that go with the next start or stop; `true`: the volume is freed, not kept as unusedN. */

@@ -22,7 +22,9 @@ import { clusterStatus, serverInfo } from "./overview.ts";
 import { checkPermissions } from "./permissions.ts";
 import { downloadTemplate, downloadUrl, listAvailableTemplates } from "./images.ts";
 import { pullOciImage } from "./oci.ts";
+import { migrateContainer, migrateVm } from "./migrate.ts";
 import { powerTools } from "./power.ts";
+import { restoreContainerBackup, restoreVmBackup } from "./restore.ts";
 import { listSnapshots } from "./snapshot_list.ts";
 import { listStorage, listTemplates } from "./storage.ts";
 import { snapshotTools } from "./snapshots.ts";
@@ -53,12 +55,16 @@ export const tools: readonly Tool[] = [
   setContainerConfig,
   ...snapshotTools,
   createBackup,
+  restoreVmBackup,
+  restoreContainerBackup,
   listAvailableTemplates,
   downloadTemplate,
   downloadUrl,
   pullOciImage,
   ...resizeTools,
   ...haltTools,
+  migrateVm,
+  migrateContainer,
   listTasks,
   getTaskStatus,
   getTaskLog,

@@ -15,7 +15,7 @@ interface Place {
 /** What a new guest needs of storages: the storage's name, and the content type it must hold. */
 export interface Need {
   readonly storage: string;
-  readonly content: "images" | "rootdir" | "vztmpl" | "iso" | "import";
+  readonly content: "images" | "rootdir" | "vztmpl" | "iso" | "import" | "backup";
 }
 
 /** The storage in `STORAGE:rest`. */
@@ -38,6 +38,7 @@ const CONTENT_WORDS = {
   vztmpl: "container templates",
   iso: "ISO images",
   import: "images to import",
+  backup: "backups",
 } as const;
 
 /**

@@ -72,6 +72,22 @@ export const toClone: readonly Privilege[] = [
   useBridge,
 ];
 
+/** PVE asks for these of whoever reads the backup; what the new guest is like is the backup's affair. */
+export const toRestore: readonly Privilege[] = [
+  { path: GUEST, any: ["VM.Backup"] },
+  { path: NEW_GUEST, any: ["VM.Allocate"] },
+  { path: "/storage/{storage}", any: ["Datastore.AllocateSpace"] },
+  { path: "/storage/{storage}", any: ["Datastore.Audit"] },
+  useBridge,
+];
+
+export const toMigrate: readonly Privilege[] = [
+  { path: GUEST, any: ["VM.Migrate"] },
+  audit,
+  // Without it nobody can tell whether a disk would be copied, and removed where it was.
+  { path: "/storage/{storage}", any: ["Datastore.Audit"] },
+];
+
 /** PVE lets in whoever has any of these, and then asks for the one that each setting wants. */
 function anyOf(...which: Setting[]): Privilege {
   return { path: GUEST, any: which.map((setting) => settings[setting][0]) };

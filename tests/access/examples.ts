@@ -27,8 +27,28 @@ const some = (field: string, test: (row: Row) => boolean = () => true) => (answe
 
 const [VM, CONTAINER, VM_TEMPLATE, CONTAINER_TEMPLATE] = [105, 203, 9000, 290];
 
+/** Guests whose disks are on shared storage. */
+const [SHARED_VM, SHARED_CONTAINER] = [103, 205];
+/** Guests with backups. */
+const [SAVED_VM, SAVED_CONTAINER] = [102, 202];
+
 /** The guests that the examples use: those that have to be in the pool. */
-export const GUESTS: readonly number[] = [VM, CONTAINER, VM_TEMPLATE, CONTAINER_TEMPLATE];
+export const GUESTS: readonly number[] = [
+  VM,
+  CONTAINER,
+  VM_TEMPLATE,
+  CONTAINER_TEMPLATE,
+  SHARED_VM,
+  SHARED_CONTAINER,
+  SAVED_VM,
+  SAVED_CONTAINER,
+];
+
+function backupOf(state: State, kind: "qemu" | "lxc"): string {
+  const prefix = `backup/vzdump-${kind}-${kind === "qemu" ? SAVED_VM : SAVED_CONTAINER}-`;
+  const names = [...state.storages.get("nas")?.volumes.get("")?.keys() ?? []];
+  return `nas:${names.find((name) => name.startsWith(prefix)) ?? ""}`;
+}
 
 const ISO = "local:iso/debian-13.1.0-amd64-netinst.iso";
 const on = { [VM]: true, [CONTAINER]: true };
@@ -179,6 +199,10 @@ export const examples: Readonly<Record<string, Example>> = {
   download_template: { args: { template: "archlinux-base" } },
   download_url: { args: { url: "https://cloud.debian.org/a.iso" } },
   pull_oci_image: { args: { reference: "docker.io/library/nginx:1.29" } },
+  restore_vm_backup: { args: (state) => ({ archive: backupOf(state, "qemu"), storage: "local-lvm" }) },
+  restore_container_backup: { args: (state) => ({ archive: backupOf(state, "lxc"), storage: "local-lvm" }) },
+  migrate_vm: { args: { vmid: SHARED_VM, target: "pve3" } },
+  migrate_container: { args: { vmid: SHARED_CONTAINER, target: "pve2" } },
   create_backup: { args: { vmid: CONTAINER, storage: "nas", notes: "before the upgrade" } },
   exec_in_container: { args: { vmid: CONTAINER, command: "true" }, guests: on },
   exec_in_vm: { args: { vmid: VM, command: "true" }, guests: on },

@@ -43,7 +43,7 @@ const wishes = selections.flatMap(([name, choose]) =>
       tools: tools.filter(choose),
       pve: 9,
       pool: where === "in a pool" ? "agents" : undefined,
-      storages: ["local", "local-lvm", "nas"],
+      storages: ["local", "local-lvm", "nas", "ceph"],
       bridges: ["vmbr0"],
     } satisfies Wish,
   }))
@@ -56,6 +56,8 @@ const cases: readonly Case[] = wishes.flatMap(({ name, wish }) => [
 /** A cluster on which the printed commands have been run. */
 function clusterWith(commands: readonly string[]): State {
   const state = demoCluster(NOW);
+  // A guest is in one pool.
+  for (const pool of state.pools.values()) for (const vmid of GUESTS) pool.guests.delete(vmid);
   state.pools.set("agents", { id: "agents", comment: undefined, guests: new Set(GUESTS) });
   runPveum(state, commands);
   return state;

@@ -10,7 +10,7 @@ import { schemasOf } from "../../src/mcp/schemas.ts";
 import { createClient, type PveClient } from "../../src/pve/client.ts";
 import { connect } from "../../src/pve/connection.ts";
 import { undiciTransport } from "../../src/pve/transport.ts";
-import { type Call, catalogue } from "../../src/safety/catalogue.ts";
+import { type Call, catalogue, requestOf } from "../../src/safety/catalogue.ts";
 import * as gate from "../../src/safety/gate.ts";
 import { createSimulator, demoCluster, demoToken, inventory } from "../../src/sim/mod.ts";
 import { decodeForm } from "../../src/sim/request.ts";
@@ -95,6 +95,11 @@ const pathValues: Readonly<Record<string, unknown>> = {
   upid: "UPID:pve1:00000603:151D4606:6B02D940:qmstart:105:agent@pve!mcp:",
 };
 
+const RESTORE_VM = "POST /nodes/{node}/qemu (restore)";
+const RESTORE_CT = "POST /nodes/{node}/lxc (restore)";
+const VM_BACKUP = "nas:backup/vzdump-qemu-102-2026_11_21-12_00_00.vma.zst";
+const CT_BACKUP = "nas:backup/vzdump-lxc-202-2026_11_21-12_00_00.tar.zst";
+
 /** An admitted call: its path's variables and what it cannot go without. */
 function base(call: Call): Record<string, unknown> {
   const given: Record<string, unknown> = {};
@@ -116,8 +121,14 @@ function base(call: Call): Record<string, unknown> {
     remove: false,
     protected: true,
     command: ["/bin/sh", "-c", "true"],
+    archive: VM_BACKUP,
+    restore: true,
+    unique: true,
+    target: "pve3",
+    volume: VM_BACKUP,
   };
   for (const name of gate.entryOf(call).required ?? []) given[name] = needed[name];
+  if (call === RESTORE_CT) given.ostemplate = CT_BACKUP;
   return given;
 }
 
@@ -130,7 +141,8 @@ function holds(call: Call, given: Readonly<Record<string, unknown>>): "admitted"
     assert.ok(error instanceof Refusal, `${call}: ${error}`);
     return "refused";
   }
-  const place = call.slice(call.indexOf(" ") + 1).replaceAll(/\{\w+\}/g, "[A-Za-z0-9@!:._-]+");
+  const wire = requestOf(call);
+  const place = wire.slice(wire.indexOf(" ") + 1).replaceAll(/\{\w+\}/g, "[A-Za-z0-9@!:._-]+");
   assert.match(request.path, new RegExp(`^${place}$`));
   assert.ok(!/(?:^|\/)\.\.?(?:\/|$)/.test(request.path));
   assert.equal(`${request.method} `, call.slice(0, call.indexOf(" ") + 1));
@@ -305,6 +317,10 @@ const good: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     storage: "local-lvm",
     rootfs: "local-lvm:1",
   },
+  restore_vm_backup: { archive: VM_BACKUP },
+  restore_container_backup: { archive: CT_BACKUP },
+  migrate_vm: { vmid: 103, target: "pve3" },
+  migrate_container: { vmid: 202, target: "pve3", restart: true },
   clone_vm: { source_vmid: 9000, full: false },
   clone_container: { source_vmid: 290, full: false },
   set_vm_config: { vmid: 105, config: { memory: 2048 } },
@@ -346,9 +362,12 @@ function serverWith(more: readonly Tool[] = []) {
     clock: { now: () => NOON },
     onRequest: ({ call, params, path }) => {
       assert.ok(call !== undefined && isCall(call), `${call} ${path}`);
-      const allowed = Object.keys(catalogue[call].params);
+      const purposes = CALLS.filter((one) => requestOf(one) === call).map((one) => Object.keys(catalogue[one].params));
+      const within = (name: string, allowed: readonly string[]) =>
+        allowed.includes(name) || allowed.includes(name.replace(/\d+$/, "[n]"));
+      const allowed = purposes.find((names) => Object.keys(params).every((name) => within(name, names))) ?? [];
       for (const [name, value] of Object.entries(params)) {
-        assert.ok(allowed.includes(name) || allowed.includes(name.replace(/\d+$/, "[n]")), `${call} ${name}`);
+        assert.ok(within(name, allowed), `${call} ${name}`);
         assert.equal(typeof value, "string", `${call} ${name}`);
       }
     },

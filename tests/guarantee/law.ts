@@ -5,7 +5,7 @@ import { Refusal } from "../../src/errors.ts";
 import { createDispatch, type Dispatch } from "../../src/mcp/dispatch.ts";
 import { createClient, type PveClient } from "../../src/pve/client.ts";
 import { connect } from "../../src/pve/connection.ts";
-import { type Call, catalogue } from "../../src/safety/catalogue.ts";
+import { type Call, catalogue, requestOf } from "../../src/safety/catalogue.ts";
 import { entryOf, isCall } from "../../src/safety/gate.ts";
 import { demoToken, type RequestRecord } from "../../src/sim/mod.ts";
 import { simulatorTransport } from "../../src/sim/transport.ts";
@@ -215,13 +215,20 @@ function endOf(result: Awaited<ReturnType<Dispatch["call"]>>, refusedBy: string 
   return kind === "usage" || kind === "missing" ? "the tool's own judgement" : `PVE (${kind})`;
 }
 
+function isAmong(name: string, allowed: readonly string[]): boolean {
+  return allowed.includes(name) || allowed.includes(`${name.replace(/\d+$/, "")}[n]`);
+}
+
 /** Reads a request as PVE has read it, and holds it against the catalogue without the gate's help. */
 function notInCatalogue(record: RequestRecord): string | undefined {
   const { call, params } = record;
   if (call === undefined || !isCall(call)) return `${record.method} ${record.path}`;
-  const allowed = Object.keys(entryOf(call).params);
+  // An address may have several purposes, each with parameters of its own.
+  const purposes = everyCall.filter((one) => requestOf(one) === call).map((one) => Object.keys(entryOf(one).params));
+  const allowed = purposes.find((names) => Object.keys(params).every((name) => isAmong(name, names))) ?? purposes[0] ??
+    [];
   for (const [name, value] of Object.entries(params)) {
-    if (!allowed.includes(name) && !allowed.includes(`${name.replace(/\d+$/, "")}[n]`)) return `${call}: ${name}`;
+    if (!isAmong(name, allowed)) return `${call}: ${name}`;
     if (typeof value === "object") return `${call}: ${name} comes twice`;
   }
   return undefined;

@@ -90,6 +90,18 @@ const templates = [
 const isos = ["local:iso/debian-13.1.0-amd64-netinst.iso", "nas:iso/virtio-win-0.1.271.iso", "none"];
 const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample agent@example";
 
+/** As the demo has them at noon; the last one of a guest that is gone. */
+const vmBackups = [
+  ...[101, 102, 104].map((vmid) => `nas:backup/vzdump-qemu-${vmid}-2026_11_21-12_00_00.vma.zst`),
+  "nas:backup/vzdump-qemu-102-2026_07_25-12_00_00.vma.zst",
+  "local:backup/vzdump-qemu-100-2026_11_20-12_00_00.vma.zst",
+  "nas:backup/vzdump-qemu-110-2026_05_06-12_00_00.vma.zst",
+];
+const containerBackups = [
+  "nas:backup/vzdump-lxc-202-2026_11_21-12_00_00.tar.zst",
+  "nas:backup/vzdump-lxc-202-2026_11_14-12_00_00.tar.zst",
+];
+
 const snapshots = ["before", "fresh1", "fresh2", "fresh3", "s1", "vzdump", "current"];
 
 const shared: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
@@ -269,6 +281,13 @@ const attacks: readonly Readonly<Record<string, unknown>>[] = [
   { remove: 0, protected: 1, "prune-backups": "keep-last=1" },
   { protected: 0 },
   { all: 1 },
+  { force: 1, unique: 1 },
+  { archive: "local-lvm:vm-105-disk-0", vmid: 105 },
+  { archive: "-", unique: 1 },
+  { ostemplate: "ceph:vm-202-disk-1", restore: 1, vmid: 203 },
+  { "with-local-disks": 1 },
+  { targetstorage: "ceph" },
+  { "target-storage": "ceph" },
   { snapname: "vzdump" },
 ];
 
@@ -287,7 +306,7 @@ const homes = {
 } as const;
 const raw = anyCall.chain((call) => {
   const guest = fc.constantFrom(...(call.includes("/lxc/") ? homes.lxc : homes.qemu));
-  const fresh = /^POST \/nodes\/\{node\}\/(?:qemu|lxc)$/.test(call);
+  const fresh = /^POST \/nodes\/\{node\}\/(?:qemu|lxc)(?: |$)/.test(call);
   const more = fc.oneof({ weight: 2, arbitrary: settings(rawSettings, 2, 8) }, {
     weight: 1,
     arbitrary: fc.constantFrom(...attacks),
@@ -298,10 +317,16 @@ const raw = anyCall.chain((call) => {
       vmid: fresh ? mostly(...young) : mostly(vmid),
       newid: mostly(...young),
       storage: rarely(3, mostly(...disks, "nas")),
-      ostemplate: mostly(...templates),
+      ostemplate: call.endsWith("(restore)") ? mostly(...containerBackups) : mostly(...templates),
+      archive: mostly(...vmBackups),
+      restore: mostly(true),
+      unique: mostly(true),
+      volume: mostly(...vmBackups, ...containerBackups),
+      online: rarely(2, mostly(true)),
+      restart: rarely(2, mostly(true)),
       unprivileged: mostly(true),
       rootfs: rarely(2, mostly("ceph:2", "local-lvm:2")),
-      target: rarely(8, mostly(...nodes)),
+      target: call.endsWith("/migrate") ? mostly(...nodes) : rarely(8, mostly(...nodes)),
       full: rarely(2, mostly(true, false)),
       disk: mostly("scsi0", "rootfs", "mp0"),
       size: mostly("+1024M", "+1M", "1G"),
@@ -389,6 +414,31 @@ const arguments_: Readonly<Record<string, readonly [number, fc.Arbitrary<unknown
   resize_container_disk: [
     4,
     args({ vmid: mostly(...containers), disk: mostly("rootfs", "rootfs", "mp0"), size_gib: mostly(8, 12, 40, 200) }),
+  ],
+  restore_vm_backup: [
+    6,
+    args({
+      archive: mostly(...vmBackups, ...vmBackups, ...containerBackups, "local-lvm:vm-105-disk-0"),
+      vmid: rarely(3, mostly(...young, 105, 203)),
+      node: rarely(3, mostly(...nodes)),
+      storage: rarely(2, mostly(...disks)),
+      pool: rarely(8, mostly("prod")),
+    }),
+  ],
+  restore_container_backup: [
+    6,
+    args({
+      archive: mostly(...containerBackups, ...containerBackups, ...vmBackups),
+      vmid: rarely(3, mostly(...young, 105, 203)),
+      node: rarely(3, mostly(...nodes)),
+      storage: rarely(2, mostly(...disks)),
+      unprivileged: rarely(6, mostly(true, false)),
+    }),
+  ],
+  migrate_vm: [6, args({ vmid: mostly(103, 104, 106, ...vms), target: mostly(...nodes) })],
+  migrate_container: [
+    6,
+    args({ vmid: mostly(202, 204, 205, ...containers), target: mostly(...nodes), restart: rarely(2, mostly(true)) }),
   ],
   suspend_vm: [6, power(vms)],
   resume_vm: [9, power(vms)],

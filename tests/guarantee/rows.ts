@@ -27,6 +27,8 @@ export function slotOf(param: string, n: number): string {
 
 const vm = { node: "pve2", vmid: 105 };
 const container = { node: "pve2", vmid: 203 };
+const vmBackup = "nas:backup/vzdump-qemu-102-2026_11_21-12_00_00.vma.zst";
+const containerBackup = "nas:backup/vzdump-lxc-202-2026_11_21-12_00_00.tar.zst";
 const digest = "8115a483bbeccc35e4a864025d3327d07a9a2b16";
 
 /** What the gate admits of each call that is both in the list and in the catalogue, to add one parameter to. */
@@ -40,6 +42,18 @@ const admittedParams: Readonly<Record<string, Readonly<Record<string, unknown>>>
     ostemplate: "local:vztmpl/debian-12-standard_12.12-1_amd64.tar.zst",
     unprivileged: true,
   },
+  "POST /nodes/{node}/qemu (restore)": { node: "pve2", vmid: 400, archive: vmBackup, unique: true },
+  "POST /nodes/{node}/lxc (restore)": {
+    node: "pve2",
+    vmid: 400,
+    ostemplate: containerBackup,
+    restore: true,
+    unique: true,
+    unprivileged: true,
+    storage: "ceph",
+  },
+  "POST /nodes/{node}/qemu/{vmid}/migrate": { ...vm, target: "pve3" },
+  "POST /nodes/{node}/lxc/{vmid}/migrate": { ...container, target: "pve3" },
   "POST /nodes/{node}/qemu/{vmid}/clone": { ...vm, newid: 400 },
   "POST /nodes/{node}/qemu/{vmid}/snapshot": { ...vm, snapname: "before" },
   "POST /nodes/{node}/lxc/{vmid}/snapshot": { ...container, snapname: "before" },
@@ -166,6 +180,8 @@ const APLINFO = "POST /nodes/{node}/aplinfo";
 const DOWNLOAD = "POST /nodes/{node}/storage/{storage}/download-url";
 const PULL = "POST /nodes/{node}/storage/{storage}/oci-registry-pull";
 const VZDUMP = "POST /nodes/{node}/vzdump";
+const RESTORE_VM = "POST /nodes/{node}/qemu (restore)";
+const RESTORE_CT = "POST /nodes/{node}/lxc (restore)";
 const CLONE = "POST /nodes/{node}/qemu/{vmid}/clone";
 
 const growth: Restricted = {
@@ -286,6 +302,30 @@ export const restricted: Readonly<Record<string, Restricted>> = {
     why: "how the guest is held still; stop and suspend interrupt it, as the tool says",
     refused: ["", "kill", "stop,1", 1, ["stop"]],
     admitted: "stop",
+  },
+  [`${RESTORE_VM} archive`]: {
+    why: "a backup by the name that PVE gave it, into a number that is free; what is in it is for the state check",
+    refused: [
+      "",
+      "-",
+      "/var/lib/vz/dump/vzdump-qemu-102-2026_11_21-12_00_00.vma.zst",
+      "local-lvm:vm-100-disk-0",
+      "nas:backup/vzdump-qemu-102-2026_11_21-12_00_00.vma.zst,force=1",
+      "nas:backup/../images/104/vm-104-disk-0.qcow2",
+      containerBackup,
+      [vmBackup],
+    ],
+    admitted: "pbs:backup/vm/102/2026-11-21T02:00:00Z",
+  },
+  [`${RESTORE_CT} restore`]: {
+    why: "only 1: without it ostemplate would be a template",
+    refused: [0, false, "0", "", "yes", ["1"]],
+    admitted: true,
+  },
+  "POST /nodes/{node}/lxc/{vmid}/migrate restart": {
+    why: "the tool's caller has to ask for it; it interrupts the container and loses nothing",
+    refused: ["", "yes", 2, ["1"]],
+    admitted: true,
   },
   [`${CLONE} target`]: {
     why: "where the copy goes; PVE refuses it for local storages",

@@ -20,7 +20,20 @@ function refusedFor(call: string, name: string, value: unknown): void {
   );
 }
 
-for (const row of destructive) {
+/** A row's call, and the others that go to the same address. */
+function purposesOf(call: string): string[] {
+  return [call, ...Object.keys(catalogue).filter((other) => other.startsWith(`${call} (`))];
+}
+
+const rows = destructive.flatMap((row) =>
+  purposesOf(row.call).map((call) => ({
+    ...row,
+    call,
+    title: row.title.replace(row.call.slice(row.call.indexOf(" ")), call.slice(call.indexOf(" "))),
+  }))
+);
+
+for (const row of rows) {
   Deno.test(`refused: ${row.title}`, () => {
     const { call } = row;
     if (!isCall(call)) {
@@ -57,7 +70,11 @@ for (const row of destructive) {
 
 Deno.test("the list of destructive things is whole, and every exception in the table is one of the list", () => {
   assert.equal(destructive.length, 241);
-  const known = new Set(destructive.flatMap((row) => row.params.map((param) => `${row.call} ${param}`)));
+  assert.equal(
+    rows.length,
+    241 + destructive.filter(({ call }) => /^POST \/nodes\/\{node\}\/(?:qemu|lxc)$/.test(call)).length,
+  );
+  const known = new Set(rows.flatMap((row) => row.params.map((param) => `${row.call} ${param}`)));
   const slotsOfCreate = ["efidisk0", "tpmstate0"].map((slot) => `POST /nodes/{node}/qemu ${slot}`);
   for (const key of Object.keys(restricted)) assert.ok(known.has(key) || slotsOfCreate.includes(key), key);
   for (const call of Object.keys(madeAsTheyAre)) assert.ok(known.has(`${call} *`), call);
@@ -69,6 +86,9 @@ const harmless: Readonly<Record<string, string>> = {
   "POST /nodes/{node}/vzdump protected": "only 1",
   "POST /nodes/{node}/qemu/{vmid}/snapshot vmstate": "true or false",
   "POST /nodes/{node}/qemu serial[n]": "only socket",
+  "POST /nodes/{node}/qemu (restore) archive":
+    "a backup of a VM, as in local:backup/vzdump-qemu-100-2026_11_22-02_00_00.vma.zst",
+  "POST /nodes/{node}/lxc (restore) restore": "only 1",
   "POST /nodes/{node}/aplinfo template": "a template as list_available_templates names it",
 };
 
@@ -108,7 +128,7 @@ for (const row of destructive) {
 Deno.test("the rows that nothing destroys in the simulator are those whose call it does not have", () => {
   const rows = destructive.filter((row) => row.class === "DATA" || row.class === "OVERWRITE");
   const without = new Set(rows.filter((row) => !inSimulator.has(row.call)).map((row) => row.call));
-  // Calls on hosts, Ceph, replication, storages' definitions, migrations, and inside guests: none is in the catalogue.
+  // Calls on hosts, Ceph, replication, storages' definitions, and inside guests: none is in the catalogue.
   for (const call of without) assert.ok(!isCall(call), `${call} can be sent, and nothing shows what it does`);
   for (const key of Object.keys(notShown)) assert.ok(rows.some((row) => key.startsWith(`${row.call} `)), key);
 });

@@ -230,6 +230,14 @@ export const scenarios: Readonly<Record<string, Readonly<Record<string, Scenario
   "PUT /nodes/{node}/lxc/{vmid}/resize": {
     size: ({ send }) => send("PUT", `${CT}/resize`, { disk: "rootfs", size: "+100G" }),
   },
+  "POST /nodes/{node}/qemu/{vmid}/migrate": {
+    "with-local-disks": ({ send }) =>
+      send("POST", "/nodes/pve1/qemu/102/migrate", { target: "pve2", online: "1", "with-local-disks": "1" }),
+    targetstorage: ({ send }) => send("POST", `${VM}/migrate`, { target: "pve3", targetstorage: "ceph" }),
+  },
+  "POST /nodes/{node}/lxc/{vmid}/migrate": {
+    "target-storage": ({ send }) => send("POST", `${CT}/migrate`, { target: "pve3", "target-storage": "ceph" }),
+  },
   "POST /nodes/{node}/qemu/{vmid}/clone": {
     target: ({ send }) => send("POST", "/nodes/pve2/qemu/103/clone", { newid: "400", target: "pve3", full: "1" }),
     storage: ({ send }) => send("POST", `${VM}/clone`, { newid: "400", storage: "ceph", full: "1" }),

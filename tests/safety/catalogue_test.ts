@@ -50,7 +50,10 @@ Deno.test("every write has a state check, and is never sent without what makes i
     if (call.startsWith("PUT ")) assert.ok(required.includes("digest"), call);
     if (call.endsWith("/vzdump")) assert.deepEqual(required, ["vmid", "storage", "remove", "protected"]);
     if (call.endsWith("/clone")) assert.ok(required.includes("newid"), call);
-    if (/\/(?:qemu|lxc)$/.test(call)) assert.ok(required.includes("vmid"), call);
+    if (/\/(?:qemu|lxc)(?: |$)/.test(call)) assert.ok(required.includes("vmid"), call);
+    if (call.endsWith("(restore)")) assert.ok(required.includes("unique"), call);
+    if (call.endsWith("lxc (restore)")) assert.ok(required.includes("restore") && required.includes("unprivileged"));
+    if (call.endsWith("/migrate")) assert.deepEqual(required, ["target"]);
     const wanted = /\/config$/.test(call)
       ? call.includes("/lxc/") ? "container-config" : "vm-config"
       : call.endsWith("/resize")
@@ -65,6 +68,10 @@ Deno.test("every write has a state check, and is never sent without what makes i
       ? "backup"
       : /\/(?:aplinfo|download-url|oci-registry-pull)$/.test(call)
       ? "new-file"
+      : call.endsWith("(restore)")
+      ? "restore"
+      : call.endsWith("/migrate")
+      ? "move"
       : "free-vmid";
     assert.equal(check, wanted, call);
   }

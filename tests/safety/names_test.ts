@@ -62,6 +62,25 @@ Deno.test("a destructive verb in a name or title stops the start", () => {
   }
 });
 
+Deno.test("a tool may be called by restoring when that is all it writes, and by no other verb besides", () => {
+  const [vm, container] = ["POST /nodes/{node}/qemu (restore)", "POST /nodes/{node}/lxc (restore)"] as const;
+  const name = "restore_vm_backup";
+  const read = "GET /version";
+  for (const calls of [[vm], [read, container], [vm, container, read]] as const) {
+    assert.deepEqual(faultsOf([tool({ name, title: "Restore a backup", calls })]), []);
+  }
+  const create = "POST /nodes/{node}/qemu";
+  for (const calls of [[], [read], [create], [vm, create], [create, vm]] as const) {
+    assert.deepEqual(faultsOf([tool({ name, calls })]), [
+      `Tool ${name} has the destructive verb "restore" in its name or title`,
+    ]);
+  }
+  for (const other of DESTRUCTIVE_VERBS.filter((verb) => verb !== "restore")) {
+    assert.equal(faultsOf([tool({ name: `restore_${other}`, calls: [vm] })]).length, 1, other);
+    assert.equal(faultsOf([tool({ name, title: `${other}, then restore`, calls: [vm] })]).length, 1, other);
+  }
+});
+
 Deno.test("words that only hold a verb stop nothing", () => {
   for (const name of ["information", "freedom_vm", "preformat2ed", "armed", "look"]) {
     assert.deepEqual(faultsOf([tool({ name })]), []);

@@ -11,7 +11,7 @@ const tools = all.filter(({ tier }) => tier !== "exec");
 
 const writing = tools.filter(({ tier }) => tier !== "read");
 /** Tools that make a guest; a snapshot or a backup is of one that is there. */
-const MAKING = /^(?:create_(?:vm|container)|clone_(?:vm|container))$/;
+const MAKING = /^(?:create_(?:vm|container)|clone_(?:vm|container)|restore_(?:vm|container)_backup)$/;
 const changing = writing.filter(({ name }) => !MAKING.test(name));
 const creating = writing.filter(({ name }) => MAKING.test(name));
 
@@ -91,6 +91,10 @@ Deno.test("what a call writes is the same by its arguments and by its request", 
     assert.deepEqual(of(name, { vmid: 105, tags: "web", pool: "p" }), create);
     assert.deepEqual(of(name, {}), { ...nothing, creates: true });
   }
+  for (const name of ["restore_vm_backup", "restore_container_backup"]) {
+    assert.deepEqual(of(name, { vmid: 105, pool: "p" }), { ...create, tags: undefined });
+    assert.equal(of(name, { unprivileged: false }).privileged, true);
+  }
   for (const name of ["clone_vm", "clone_container"]) {
     assert.deepEqual(of(name, { source_vmid: 100, newid: 105, pool: "p" }), { ...create, tags: undefined });
   }
@@ -102,6 +106,12 @@ Deno.test("what a call writes is the same by its arguments and by its request", 
   for (const kind of ["qemu", "lxc"]) {
     const guest = `/nodes/{node}/${kind}`;
     assert.deepEqual(policy.writeIn(`POST ${guest}`, { vmid: 105, tags: "web", pool: "p" }), create);
+    assert.deepEqual(policy.writeIn(`POST ${guest} (restore)`, { vmid: 105, pool: "p" }), {
+      ...create,
+      tags: undefined,
+    });
+    assert.equal(policy.writeIn(`POST ${guest} (restore)`, { vmid: 105, unprivileged: 0 })?.privileged, true);
+    assert.deepEqual(policy.writeIn(`POST ${guest}/{vmid}/migrate`, { vmid: 100 }), { ...nothing, changes: 100 });
     assert.deepEqual(
       policy.writeIn(`POST ${guest}/{vmid}/clone`, { vmid: 100, newid: 105, tags: "web", pool: "p" }),
       create,
@@ -277,7 +287,7 @@ Deno.test("disruptive asks before what interrupts or changes, writes before ever
     assert.equal(verdict("writes"), tool.tier === "read" ? "allow" : "ask", tool.name);
     assert.equal(
       verdict("disruptive"),
-      /^(?:stop|shutdown|reboot|suspend|resize|set)_/.test(tool.name) ? "ask" : "allow",
+      /^(?:stop|shutdown|reboot|suspend|resize|set|migrate)_/.test(tool.name) ? "ask" : "allow",
       tool.name,
     );
   }

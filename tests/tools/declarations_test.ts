@@ -58,7 +58,7 @@ for (const tool of tools) {
     const hints = annotationsOf(tool);
     assert.equal(hints.readOnlyHint === true, writes.length === 0);
     // Left out, destructiveHint is true; beside readOnlyHint it means nothing.
-    const additive = /^(?:start|resume|create|clone|download|pull_oci)_/.test(tool.name);
+    const additive = /^(?:start|resume|create|clone|download|pull_oci|restore)_/.test(tool.name);
     assert.equal(hints.destructiveHint, additive ? false : undefined);
     assert.equal(hints.openWorldHint, tool.tier === "exec" ? undefined : false);
     for (const call of writes) {

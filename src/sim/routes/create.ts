@@ -24,6 +24,8 @@ export interface Order {
   readonly storage: string | undefined;
   readonly start: boolean;
   readonly force: boolean;
+  /** New addresses and identifiers for what is restored. */
+  readonly unique: boolean;
   readonly options: ReadonlyMap<string, unknown>;
   /** The archive or the container template. */
   readonly source: string | undefined;
@@ -69,7 +71,10 @@ function checkOrder(context: Context, order: Order): void {
     state.guests.has(vmid);
   if (!mayAllocate && !overwrites) forbidden();
   if (pool !== undefined && !state.pools.has(pool)) die(`pool '${pool}' does not exist`);
-  for (const [option, value] of order.options) checkOption(context, kind, vmid, pool, option, String(value));
+  for (const [option, value] of order.options) {
+    // Read-only later on, and so no option to PVE when it asks for privileges.
+    if (option !== "unprivileged") checkOption(context, kind, vmid, pool, option, String(value));
+  }
   for (const [option, value] of order.options) {
     if (isSlot(kind, option)) checkSlot(context, { kind, node, vmid }, option, String(value));
     else if (/^net\d+$/.test(option)) checkBridge(context, kind, option, String(value));
@@ -191,6 +196,7 @@ export const qemuCreate: Route<"POST /nodes/{node}/qemu"> = (context, params) =>
     storage: word(params.storage),
     start: params.start ?? false,
     force: params.force ?? false,
+    unique: params.unique ?? false,
     options: new Map([...given(params)].filter(([name]) => !NO_OPTIONS.has(name))),
     source: archive,
     restore: archive !== undefined,
@@ -210,6 +216,7 @@ export const lxcCreate: Route<"POST /nodes/{node}/lxc"> = (context, params) => {
     storage,
     start: params.start ?? false,
     force: params.force ?? false,
+    unique: params.unique ?? false,
     options,
     source: String(params.ostemplate),
     restore: restoring,

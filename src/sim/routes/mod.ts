@@ -15,10 +15,12 @@ import * as ha from "./ha.ts";
 import * as inside from "./inside.ts";
 import * as images from "./images.ts";
 import * as jobs from "./jobs.ts";
+import * as migrate from "./migrate.ts";
 import * as metrics from "./metrics.ts";
 import * as network from "./network.ts";
 import * as node from "./node.ts";
 import * as power from "./power.ts";
+import * as restore from "./restore.ts";
 import * as snapshots from "./snapshots.ts";
 import * as storage from "./storage.ts";
 import * as tasks from "./tasks.ts";
@@ -102,6 +104,10 @@ const routes: { readonly [C in SimulatorCall]: Route<C> } = {
   "DELETE /nodes/{node}/lxc/{vmid}/snapshot/{snapname}": snapshots.lxcDelete,
   "POST /nodes/{node}/lxc/{vmid}/snapshot/{snapname}/rollback": snapshots.lxcRollback,
   "POST /nodes/{node}/vzdump": jobs.vzdump,
+  "GET /nodes/{node}/vzdump/extractconfig": restore.extract,
+  "GET /nodes/{node}/qemu/{vmid}/migrate": migrate.preconditions,
+  "POST /nodes/{node}/qemu/{vmid}/migrate": migrate.qemu,
+  "POST /nodes/{node}/lxc/{vmid}/migrate": migrate.lxc,
   "GET /nodes/{node}/aplinfo": images.appliances,
   "POST /nodes/{node}/aplinfo": images.download,
   "POST /nodes/{node}/storage/{storage}/download-url": images.downloadUrl,
