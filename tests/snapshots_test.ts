@@ -93,6 +93,10 @@ const calls: readonly [string, Record<string, unknown>][] = [
   ["exec_in_vm", { vmid: 101, command: "cat /etc/hostname; nosuch" }],
   ["push_file", { vmid: 250, path: "/srv/note.txt", content: "kept\n" }],
   ["pull_file", { vmid: 250, path: "/srv/note.txt" }],
+  ["restore_vm_backup", { archive: "nas:backup/vzdump-qemu-102-2026_11_21-12_00_00.vma.zst" }],
+  ["restore_container_backup", { archive: "nas:backup/vzdump-lxc-202-2026_11_21-12_00_00.tar.zst" }],
+  ["migrate_vm", { vmid: 103, target: "pve3" }],
+  ["migrate_container", { vmid: 202, target: "pve1", restart: true }],
 ];
 
 Deno.test("one whole answer of every tool", async (t) => {

@@ -26,6 +26,9 @@ export function instructionsFor(offered: readonly Pick<Tool, "name" | "tier">[])
     has("create_vm_snapshot", "create_container_snapshot")
       ? "Before a change that may go wrong, make a snapshot (create_*_snapshot)."
       : undefined,
+    has("restore_vm_backup", "restore_container_backup")
+      ? "To look into a backup, or to get something back: restore_*_backup makes a new guest of it, and touches no other."
+      : undefined,
     writes
       ? `Writes wait for PVE's task, 45 s at most; state "running" means that it goes on: ${
         has("get_task_status") ? "look with get_task_status" : "look later"

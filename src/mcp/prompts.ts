@@ -148,6 +148,9 @@ const prompts: readonly Prompt[] = [
         : undefined,
       has("list_tasks") ? "3. list_tasks: backups (vzdump) that failed lately; get_task_log shows why." : undefined,
       "",
+      has("restore_vm_backup")
+        ? "Whether a backup is any good shows when it is restored as a new guest (restore_vm_backup, restore_container_backup): offer it, and do it only where asked."
+        : undefined,
       "Report first the guests without a backup, then those whose newest one is older than a week, then failures with their reason. Say what would help; ask before you make a backup.",
     ],
   },

@@ -186,6 +186,16 @@ const rows: readonly Row[] = [
     remedy:
       "The guest did not shut down in time and runs on: it needs ACPI or a working guest agent, or more time (timeout). stop_* cuts its power, at the cost of unsaved data",
   },
+  {
+    says: /can't migrate running/,
+    kind: "conflict",
+    remedy: "It was started meanwhile, and is where it was: look at its state, and try again",
+  },
+  {
+    says: /migration aborted|can't migrate/,
+    kind: "conflict",
+    remedy: "The guest is where it was. What keeps it there stands in the log; a person looks where that is not plain",
+  },
   { says: /not running/, kind: "conflict", remedy: "Start it first; nothing was changed" },
   {
     says: /already running|is running/,

@@ -139,7 +139,7 @@ export const listBackups = defineTool({
     { path: "/vms/{vmid}", any: ["VM.Audit"] },
     { path: "/storage/{storage}", any: ["Datastore.Audit"] },
   ],
-  async run({ vmid, node, limit }, { pve, signal, now }) {
+  async run({ vmid, node, limit }, { pve, signal, now, server }) {
     const rows = await pve.call("GET /cluster/resources", {}, { signal });
     const { open, shut } = placesIn(rows, node);
     const places = open.slice(0, MOST_STORAGES);
@@ -179,6 +179,9 @@ export const listBackups = defineTool({
       ...(gone > 0 ? [`${gone} of these numbers have backups and no guest that this token sees`] : []),
       ...(lines.length > shown.length ? [`${lines.length - shown.length} more guests have backups: raise limit`] : []),
       ...(without.length > MOST_NAMED ? [`${without.length - MOST_NAMED} more guests have none`] : []),
+      ...(own.length > 0 && server.tools.some(({ name }) => name === "restore_vm_backup")
+        ? ["restore_vm_backup or restore_container_backup makes a new guest of one of these (archive)"]
+        : []),
       ...(vmid !== undefined && volumes.length > own.length ? [`${volumes.length - own.length} older ones`] : []),
     ];
     return {

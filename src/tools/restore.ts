@@ -142,6 +142,18 @@ async function prepare(
   };
 }
 
+/** PVE takes a container's restore back when it fails, and a VM's not. */
+function leftBehind(error: unknown): never {
+  if (!(error instanceof PveError) || error.details.kind !== "task") throw error;
+  const { remedy } = error.details;
+  const left =
+    "PVE leaves a VM without its disks under that number, which a person may remove; a new call takes another";
+  throw new PveError(error.message, {
+    ...error.details,
+    remedy: remedy === undefined ? left : `${remedy}. ${left}`,
+  }, { cause: error });
+}
+
 const where = {
   vmid: params.newVmid.optional(),
   node: params.node.optional().describe("Left out: one that has the backup and the storages"),
@@ -177,7 +189,7 @@ export const restoreVmBackup = defineTool({
         { node, vmid: free, archive, unique: true, storage, pool },
         { signal: context.signal },
       ),
-    }));
+    })).catch(leftBehind);
     return { ...made, ...facts, notes: [...made.notes ?? [], ...notes] };
   },
 });
@@ -193,7 +205,7 @@ export const restoreContainerBackup = defineTool({
     ...where,
     storage: params.storage.optional().describe("For all its volumes; left out: where its root file system was"),
     unprivileged: z.boolean().default(true).describe(
-      "false, for a backup of a privileged container, needs PROXMOX_ALLOW_PRIVILEGED",
+      "false, for a backup of a privileged one, needs PROXMOX_ALLOW_PRIVILEGED, and Sys.Modify on / in PVE",
     ),
     pool,
     ...params.waiting,

@@ -28,7 +28,7 @@ const filled: Readonly<Record<string, Record<string, string>>> = {
 function toolsNamed(text: string): string[] {
   return [
     ...text.matchAll(
-      /\b(?:list|create|clone|start|stop|set|get|wait|node|vm|container|health|find|cluster)_[a-z_]+\b/g,
+      /\b(?:list|create|clone|start|stop|set|get|wait|node|vm|container|health|find|cluster|restore|migrate)_[a-z_]+\b/g,
     ),
   ]
     .map(([name]) => name);

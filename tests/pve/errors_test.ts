@@ -352,6 +352,9 @@ const foreseen: readonly (readonly [words: string, kind: PveErrorKind, remedy: R
   ["Agent error: The command guest-exec has been disabled for this instance", "agent", /blocks this command/],
   ["Agent error: failed to open file '/tmp/none' (mode: 'r'): No such file or directory", "missing", /check the path/],
   ["VM 101 is not running", "conflict", /Start it first/],
+  ["can't migrate running VM without --online", "conflict", /started meanwhile/],
+  ["migration aborted", "conflict", /is where it was/],
+  ["can't migrate VM - check log", "conflict", /is where it was/],
   ["cluster not ready - no quorum?", "quorum", /pvecm status/],
   ["error during cfs-locked 'file-user_cfg' operation: no quorum!", "quorum", /More than half/],
   [
