@@ -12,7 +12,7 @@ import { connect } from "../../src/pve/connection.ts";
 import { undiciTransport } from "../../src/pve/transport.ts";
 import { type Call, catalogue, requestOf } from "../../src/safety/catalogue.ts";
 import * as gate from "../../src/safety/gate.ts";
-import { createSimulator, demoCluster, demoToken, inventory } from "../../src/sim/mod.ts";
+import { addGuest, createSimulator, demoCluster, demoToken, inventory } from "../../src/sim/mod.ts";
 import { decodeForm } from "../../src/sim/request.ts";
 import { simulatorTransport } from "../../src/sim/transport.ts";
 import { defineTool, type Tool } from "../../src/tool.ts";
@@ -471,5 +471,237 @@ Deno.test("tools: one that declares a call and adds to it is refused, and so is 
     assert.equal(result.isError, true);
     assert.match(result.content[0]?.text ?? "", why, name);
   }
+  server.kept();
+});
+
+// ---- Restoring and migrating: what was opened for them, and nothing beside it -------------------------------------------
+
+/** A tool that sends whatever it is given by one call that it declares. */
+function sender(name: string, call: Call): Tool {
+  return defineTool({
+    name,
+    title: "Sender",
+    description: "Sends what it is given.",
+    tier: "provision",
+    toolset: "core",
+    input: z.strictObject({ vmid: z.unknown(), params: z.record(z.string(), z.unknown()) }),
+    output: z.object({}),
+    calls: [call],
+    privileges: [],
+    async run({ params }, { pve }) {
+      const client: { call(call: string, params: unknown): Promise<unknown> } = pve;
+      await client.call(call, params);
+      return {};
+    },
+  });
+}
+
+const restoreVm = { node: "pve1", vmid: 400, archive: VM_BACKUP, unique: true };
+const restoreContainer = {
+  node: "pve2",
+  vmid: 400,
+  ostemplate: CT_BACKUP,
+  restore: true,
+  unique: true,
+  unprivileged: true,
+  storage: "ceph",
+};
+
+Deno.test("gate: a restore is one request in one form; a create has none of it", () => {
+  assert.equal(holds(RESTORE_VM, restoreVm), "admitted");
+  assert.equal(holds(RESTORE_CT, restoreContainer), "admitted");
+  assert.equal(admit(RESTORE_VM, restoreVm).path, "/nodes/pve1/qemu");
+  assert.equal(admit(RESTORE_CT, restoreContainer).path, "/nodes/pve2/lxc");
+  const CREATE_VM = "POST /nodes/{node}/qemu";
+  const CREATE_CT = "POST /nodes/{node}/lxc";
+  for (const given of [restoreVm, { ...restoreVm, unique: undefined }, { ...restoreVm, memory: 512 }]) {
+    assert.throws(() => admit(CREATE_VM, given), /"archive" is never sent/);
+  }
+  assert.throws(() => admit(CREATE_VM, { node: "pve1", vmid: 400, unique: 1 }), /"unique" is never sent/);
+  assert.throws(() => admit(CREATE_CT, restoreContainer), /Refused ostemplate|"restore" is never sent/);
+  assert.throws(() => admit(CREATE_CT, { ...restoreContainer, restore: undefined, unique: undefined }), /ostemplate/);
+  for (const name of ["unique", "archive", "vmid"]) {
+    assert.throws(() => admit(RESTORE_VM, { ...restoreVm, [name]: undefined }), new RegExp(`without ${name}`));
+  }
+  for (const name of ["unique", "ostemplate", "restore", "unprivileged", "storage", "vmid"]) {
+    assert.throws(() => admit(RESTORE_CT, { ...restoreContainer, [name]: undefined }), new RegExp(`without ${name}`));
+  }
+  const extra =
+    "force start live-restore memory cores name scsi0 net0 bwlimit protection lock args hookscript delete tags";
+  for (const name of extra.split(" ")) {
+    for (const value of [1, true, "1", "0"]) {
+      assert.throws(() => admit(RESTORE_VM, { ...restoreVm, [name]: value }), new RegExp(`"${name}" is never sent`));
+      assert.throws(() => admit(RESTORE_CT, { ...restoreContainer, [name]: value }), /is never sent/);
+    }
+  }
+  for (const name of ["unique", "restore"]) {
+    for (const value of [0, false, "0", "", "no", "1&force=1", "1;force=1", "true", ["1"], { 1: 1 }, 2, "01", "１"]) {
+      assert.throws(() => admit(RESTORE_CT, { ...restoreContainer, [name]: value }), new RegExp(`Refused ${name}`));
+    }
+  }
+});
+
+Deno.test("gate: no purpose but those that are written down", () => {
+  const call = "POST /nodes/{node}/qemu";
+  const others = [
+    `${call} (force)`,
+    `${call} (Restore)`,
+    `${call}(restore)`,
+    `${call}  (restore)`,
+    `${call} (restore) `,
+    `${call} (restore) (restore)`,
+    `${call} restore`,
+    `DELETE /nodes/{node}/qemu/{vmid} (restore)`,
+    `PUT /nodes/{node}/qemu/{vmid}/config (restore)`,
+    `POST /nodes/{node}/qemu/{vmid}/migrate (restore)`,
+  ];
+  for (const other of others) {
+    assert.equal(isCall(other), false, other);
+    assert.throws(() => admit(other, { ...restoreVm, target: "pve2", digest }), /never sends it/, other);
+  }
+});
+
+/** Everything that is no backup by its own name. */
+const noBackups: readonly unknown[] = [
+  "-",
+  "",
+  "/var/lib/vz/dump/vzdump-qemu-102-2026_11_21-12_00_00.vma.zst",
+  "../vzdump-qemu-102-2026_11_21-12_00_00.vma.zst",
+  "nas:backup/../images/104/vm-104-disk-0.qcow2",
+  "nas:backup/./vzdump-qemu-102-2026_11_21-12_00_00.vma.zst",
+  "nas:backup/x/vzdump-qemu-102-2026_11_21-12_00_00.vma.zst",
+  "nas:backup/vzdump-qemu-102-2026_11_21-12_00_00.vma.zst/../../images/104/vm-104-disk-0.qcow2",
+  "nas:backup/vzdump-qemu-102-2026_11_21-12_00_00.vma.zst,force=1",
+  "nas:backup/vzdump-qemu-102-2026_11_21-12_00_00.vma.zst&force=1",
+  "nas:backup/vzdump-qemu-102-2026_11_21-12_00_00.vma.zst;force=1",
+  "nas:backup/vzdump-qemu-102-2026_11_21-12_00_00.vma.zst\n&force=1",
+  "nas:backup/vzdump-qemu-102-2026_11_21-12_00_00.vma.zst\u0000",
+  "nas:backup/vzdump-qemu-102-2026_11_21-12_00_00.vma.zst ",
+  " nas:backup/vzdump-qemu-102-2026_11_21-12_00_00.vma.zst",
+  "nas:backup%2fvzdump-qemu-102-2026_11_21-12_00_00.vma.zst",
+  "nas:backup/vzdump-qemu-102-2026_11_21-12_00_00.vma.zst.notes",
+  "nas:backup/vzdump-qemu-102-2026_11_21-12_00_00.tar.zst",
+  "nas:backup/vzdump-qemu-０102-2026_11_21-12_00_00.vma.zst",
+  "nas:backup/vzdump-qemu-99-2026_11_21-12_00_00.vma.zst",
+  "nas:backup/vzdump-qemu-102-latest.vma.zst",
+  "nas:backup/vzdump-openvz-102-2026_11_21-12_00_00.tgz",
+  "pbs:backup/vm/102",
+  "pbs:backup/vm/102/2026-11-21T12:00:00Z/drive-scsi0.img.fidx",
+  "pbs:backup/host/102/2026-11-21T12:00:00Z",
+  "pbs:backup/vm/../104/2026-11-21T12:00:00Z",
+  ":backup/vzdump-qemu-102-2026_11_21-12_00_00.vma.zst",
+  "vzdump-qemu-102-2026_11_21-12_00_00.vma.zst",
+  "ceph:vm-104-disk-1",
+  "local-lvm:vm-105-disk-0",
+  "nas:104/vm-104-disk-0.qcow2",
+  "nas:iso/virtio-win-0.1.271.iso",
+  "local:vztmpl/debian-12-standard_12.12-1_amd64.tar.zst",
+  102,
+  true,
+  null,
+  [VM_BACKUP],
+  [VM_BACKUP, VM_BACKUP],
+  { volid: VM_BACKUP },
+];
+
+Deno.test("gate: only a backup by its own name is restored, and of the right kind", () => {
+  for (const value of noBackups) {
+    assert.throws(() => admit(RESTORE_VM, { ...restoreVm, archive: value }), /Refused archive/, String(value));
+    assert.throws(() => admit(RESTORE_CT, { ...restoreContainer, ostemplate: value }), /Refused ostemplate/);
+    assert.throws(() => admit("GET /nodes/{node}/vzdump/extractconfig", { node: "pve1", volume: value }), Refusal);
+  }
+  assert.throws(() => admit(RESTORE_VM, { ...restoreVm, archive: CT_BACKUP }), /Refused archive/);
+  assert.throws(() => admit(RESTORE_CT, { ...restoreContainer, ostemplate: VM_BACKUP }), /Refused ostemplate/);
+  assert.throws(() => admit(RESTORE_VM, { ...restoreVm, archive: "pbs:backup/ct/202/2026-11-21T12:00:00Z" }), Refusal);
+});
+
+Deno.test("tools: one that declares a restore can only restore into nothing", async () => {
+  const server = serverWith([sender("vm", RESTORE_VM), sender("container", RESTORE_CT)]);
+  const refused = async (tool: string, params: Record<string, unknown>, why: RegExp) => {
+    const result = await server.call(tool, { vmid: params.vmid, params });
+    assert.equal(result.isError, true, JSON.stringify(params));
+    assert.match(result.content[0]?.text ?? "", why);
+    server.kept();
+  };
+  for (const vmid of [102, 104, 105, 9000, 203]) await refused("vm", { ...restoreVm, vmid }, /Refused vmid.*has it/);
+  for (const vmid of [202, 203, 290, 102]) {
+    await refused("container", { ...restoreContainer, vmid }, /Refused vmid.*has it/);
+  }
+  // Only backups are left of this one, and of that one's number not even the type is right.
+  await refused("vm", { ...restoreVm, vmid: 110 }, /Refused vmid 110: no guest has it, but/);
+  for (const vmid of ["102", "400", undefined, 400.5, [400]]) {
+    await refused("vm", { ...restoreVm, vmid }, /Refused/);
+  }
+  for (const node of ["pve9", "pve1/../pve2", "pve1/qemu/102"]) {
+    await refused("vm", { ...restoreVm, node }, /hostname lookup|Refused node|No node/);
+  }
+  await refused("vm", { ...restoreVm, force: 1 }, /force/);
+  await refused("vm", { ...restoreVm, storage: "/dev/sdb" }, /Refused storage|No storage/);
+  await refused("container", { ...restoreContainer, storage: "local" }, /container directories|local/);
+  await refused("container", { ...restoreContainer, unprivileged: 0 }, /privileged/);
+  for (const value of noBackups.filter((value) => typeof value === "string")) {
+    await refused("vm", { ...restoreVm, archive: value }, /Refused/);
+    await refused("container", { ...restoreContainer, ostemplate: value }, /Refused/);
+  }
+});
+
+Deno.test("tools: a number that is taken between the look and the restore is refused by PVE", async () => {
+  const state = demoCluster(NOON);
+  const simulator = createSimulator({ state, pace: 0, clock: { now: () => NOON } });
+  const transport = simulatorTransport(simulator, `PVEAPIToken=${demoToken.id}=${demoToken.secret}`);
+  let before = inventory(state);
+  const pve = createClient(connect(async (request, options) => {
+    if (request.method === "POST" && !state.guests.has(400)) {
+      const kind = request.path.includes("/lxc") ? "lxc" : "qemu";
+      const config = kind === "qemu" ? { scsi0: "ceph:4" } : { rootfs: "ceph:4" };
+      addGuest(state, { vmid: 400, kind, node: "pve1", config, now: NOON });
+      before = inventory(state);
+    }
+    return await transport(request, options);
+  }, { retries: 0 }));
+  for (
+    const [call, params] of [[RESTORE_VM, restoreVm], [RESTORE_CT, { ...restoreContainer, node: "pve1" }]] as const
+  ) {
+    state.guests.delete(400);
+    for (const volumes of state.storages.get("ceph")?.volumes.values() ?? []) {
+      for (const name of volumes.keys()) if (name.startsWith("vm-400-")) volumes.delete(name);
+    }
+    const client: { call(call: string, params: unknown): Promise<unknown> } = pve;
+    await assert.rejects(client.call(call, params), /400 already exists/);
+    const after = inventory(state);
+    assert.deepEqual([...before].filter((line) => !after.has(line)), []);
+  }
+});
+
+Deno.test("tools: one that declares a migration can only move what has nothing to leave behind", async () => {
+  const vm = "POST /nodes/{node}/qemu/{vmid}/migrate";
+  const container = "POST /nodes/{node}/lxc/{vmid}/migrate";
+  const server = serverWith([sender("vm", vm), sender("container", container)]);
+  const refused = async (tool: string, params: Record<string, unknown>, why: RegExp) => {
+    const result = await server.call(tool, { vmid: params.vmid, params });
+    assert.equal(result.isError, true, JSON.stringify(params));
+    assert.match(result.content[0]?.text ?? "", why);
+    server.kept();
+  };
+  const local = { node: "pve2", vmid: 105, target: "pve3" };
+  await refused("vm", local, /only pve2 has/);
+  await refused("vm", { ...local, online: true }, /only pve2 has/);
+  await refused("container", { node: "pve2", vmid: 203, target: "pve3", restart: 1 }, /only pve2 has/);
+  const shared = { node: "pve2", vmid: 103, target: "pve3" };
+  for (const name of ["with-local-disks", "targetstorage", "force", "migration_type", "migration_network", "delete"]) {
+    await refused("vm", { ...shared, [name]: 1 }, new RegExp(`"${name}" is never sent`));
+  }
+  for (const name of ["target-storage", "online", "timeout", "force"]) {
+    await refused("container", { node: "pve2", vmid: 202, target: "pve3", [name]: 1 }, /is never sent/);
+  }
+  for (
+    const target of ["", "..", "pve3/..", "pve3,pve1", "pve3&with-local-disks=1", ["pve3"], undefined, 3, "pve2", "x"]
+  ) {
+    await refused("vm", { ...shared, target }, /Refused/);
+  }
+  await refused("vm", { ...shared, vmid: 202 }, /does not exist|No VM|not a VM|is a container/);
+  await refused("vm", { node: "pve1", vmid: 101, target: "pve2", online: 1 }, /managed by HA/);
+  await refused("vm", { node: "pve3", vmid: 109, target: "pve2" }, /locked \(suspended\)/);
+  assert.notEqual((await server.call("vm", { vmid: 103, params: { ...shared, online: true } })).isError, true);
   server.kept();
 });
