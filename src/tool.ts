@@ -36,12 +36,20 @@ export interface ToolContext<in C extends Call = Call> {
   /** Lets writes to one guest through one after the other. */
   readonly queue: GuestQueue;
   readonly server: ServerFacts;
+  /** Puts a picture beside the answer, for the person; the answer itself has to be complete without it. */
+  show(picture: Picture): void;
   /** Given to tools of tier exec only. */
   readonly exec: ExecContext | undefined;
   /** After how many milliseconds, and how often, a write is sent again that a short lock held up. */
   readonly lockPauses: readonly number[];
   /** Milliseconds since the epoch. */
   now(): number;
+}
+
+/** What a client can show beside an answer. */
+export interface Picture {
+  readonly mimeType: "image/png";
+  readonly bytes: Uint8Array;
 }
 
 /** The way into guests, as the settings allow it. */

@@ -1,4 +1,5 @@
 /** What clients are told of each tool, and one whole answer of each: changed only by a reviewed diff (deno task test -- -u). */
+import { textOf } from "../src/mcp/content.ts";
 import { createDispatch } from "../src/mcp/dispatch.ts";
 import { schemasOf } from "../src/mcp/schemas.ts";
 import { annotationsOf } from "../src/mcp/told.ts";
@@ -122,9 +123,10 @@ Deno.test("one whole answer of every tool", async (t) => {
   for (const [name, args] of calls) {
     const tool = tools.find((tool) => tool.name === name);
     if (tool === undefined) throw new Error(`No tool ${name}`);
-    const { content, structuredContent } = await dispatch.call(tool, args, { signal, progress: undefined });
+    const result = await dispatch.call(tool, args, { signal, progress: undefined });
     await t.step(name, async (step) => {
-      await step.assertSnapshot({ text: content.map(({ text }) => text.split("\n")).flat(), structuredContent });
+      const { structuredContent } = result;
+      await step.assertSnapshot({ text: textOf(result).split("\n"), structuredContent });
     });
   }
   const called = new Set(calls.map(([name]) => name));

@@ -1,6 +1,7 @@
 /** What a model pays: the budgets of the tools' declarations, and of the answers in small and in large clusters. */
 import assert from "node:assert/strict";
 import { ORIGINAL_TOOLS, sumTokens, tokensIn } from "../scripts/tokens.ts";
+import { textOf } from "../src/mcp/content.ts";
 import { createDispatch } from "../src/mcp/dispatch.ts";
 import { createClient } from "../src/pve/client.ts";
 import { connect } from "../src/pve/connection.ts";
@@ -44,7 +45,7 @@ function clusterOf(guests: number) {
     const tool = tools.find((tool) => tool.name === name) ?? assert.fail(name);
     const { signal } = new AbortController();
     const answer = await dispatch.call(tool, args, { signal, progress: undefined });
-    const text = answer.content.map((part) => part.text).join("\n");
+    const text = textOf(answer);
     assert.ok(answer.isError !== true, text);
     return { text: tokensIn(text), structured: tokensIn(answer.structuredContent), answer: text };
   };

@@ -1,4 +1,5 @@
 /** What the server costs a model: the tokens of its tools, and of lists of guests in clusters of three sizes. */
+import { textOf } from "../../src/mcp/content.ts";
 import { createDispatch } from "../../src/mcp/dispatch.ts";
 import { isRecord } from "../../src/mcp/coerce.ts";
 import { createClient } from "../../src/pve/client.ts";
@@ -42,7 +43,7 @@ export async function listTokens(): Promise<string> {
       },
     });
     const answer = await dispatch.call(listVms, {}, { signal: new AbortController().signal, progress: () => {} });
-    const text = answer.content.map((part) => part.text).join("\n");
+    const text = textOf(answer);
     const shown = Array.isArray(answer.structuredContent?.guests)
       ? answer.structuredContent.guests.filter(isRecord)
       : [];

@@ -1,15 +1,30 @@
 /** Makes an answer, or an error, into what goes over the wire: a text and a structure that say the same. */
+import { Buffer } from "node:buffer";
 import { PveError, Refusal, UsageError } from "../errors.ts";
 import { cleaned, renderText } from "../shape/render.ts";
 import { oneLine } from "../shape/table.ts";
 import { untrusted } from "../shape/untrusted.ts";
 import { type Redact, redacted } from "../safety/redact.ts";
+import type { Picture } from "../tool.ts";
 import type { Question } from "./confirm.ts";
+
+interface TextPart {
+  type: "text";
+  text: string;
+}
+
+/** A picture, in base64. It is for the person: the text says all that it shows. */
+interface ImagePart {
+  type: "image";
+  data: string;
+  mimeType: string;
+  annotations: { audience: ["user"] };
+}
 
 /** The result of a call, as MCP has it. */
 export interface CallResult {
   [field: string]: unknown;
-  content: { type: "text"; text: string }[];
+  content: (TextPart | ImagePart)[];
   structuredContent?: Record<string, unknown>;
   isError?: true;
   _meta?: Record<string, unknown>;
@@ -23,9 +38,27 @@ const LONGEST_REMEDY = 3000;
 
 const asIs: Redact = (text) => text;
 
-export function success(answer: Readonly<Record<string, unknown>>, redact: Redact = asIs): CallResult {
+export function success(
+  answer: Readonly<Record<string, unknown>>,
+  redact: Redact = asIs,
+  pictures: readonly Picture[] = [],
+): CallResult {
   const shown = { ...cleaned(fields(redacted(answer, redact))) };
-  return { content: [{ type: "text", text: renderText(shown) }], structuredContent: shown };
+  return { content: [{ type: "text", text: renderText(shown) }, ...pictures.map(image)], structuredContent: shown };
+}
+
+function image({ mimeType, bytes }: Picture): ImagePart {
+  return {
+    type: "image",
+    data: Buffer.from(bytes).toString("base64"),
+    mimeType,
+    annotations: { audience: ["user"] },
+  };
+}
+
+/** The texts of a result, a line each. */
+export function textOf({ content }: Pick<CallResult, "content">): string {
+  return content.flatMap((part) => part.type === "text" ? [part.text] : []).join("\n");
 }
 
 /** The place of an answer while a person is asked; a client that shows it regardless shows the question. */

@@ -10,7 +10,7 @@ import { ENTERING, subjectOf, withPool, writeIn, writeOf } from "../safety/polic
 import { type Redact, redacted, redactor, secretsIn } from "../safety/redact.ts";
 import { oneLine } from "../shape/table.ts";
 import { untrusted } from "../shape/untrusted.ts";
-import type { ExecContext, ServerFacts, SessionFacts, StartedTask, Tool } from "../tool.ts";
+import type { ExecContext, Picture, ServerFacts, SessionFacts, StartedTask, Tool } from "../tool.ts";
 import { VERSION } from "../version.ts";
 import { auditAfter, withoutBulk } from "./audited.ts";
 import { createConfirmations, type Dialogue, questionAbout } from "./confirm.ts";
@@ -86,6 +86,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       if (ask !== undefined) return question(ask);
     }
     const requests: RequestRecord[] = [];
+    const pictures: Picture[] = [];
     const record = tool.tier === "read" ? undefined : await audit?.open({
       event: "before",
       tool: tool.name,
@@ -102,6 +103,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
         watch,
         queue,
         server,
+        show: (picture) => void pictures.push(picture),
         exec: tool.tier === "exec" ? supervisedExec(options.exec, settings, guest, requests) : undefined,
         lockPauses: options.lockPauses ?? LOCK_PAUSES,
         now: options.now ?? Date.now,
@@ -111,7 +113,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
         throw new Error(`The answer of ${tool.name} does not fit its schema: ${checked.error.message}`);
       }
       const warning = await record?.close(auditAfter(tool, checked.data, requests, redact));
-      return warned(success(checked.data, redact), warning);
+      return warned(success(checked.data, redact, pictures), warning);
     } catch (error) {
       const warning = await record?.close(auditAfter(tool, error, requests, redact));
       return warned(await failed(tool, error, input, signal, redact), warning);

@@ -1,7 +1,7 @@
 /** Adds resources, prompts and completions to a server: all of them read through dispatch, as the tools do. */
 import { type McpServer, ProtocolError, ResourceNotFoundError } from "@modelcontextprotocol/server";
 import { UsageError } from "../errors.ts";
-import type { CallResult } from "./content.ts";
+import { type CallResult, textOf } from "./content.ts";
 import { isRecord } from "./coerce.ts";
 import { type Complete, createCompletions } from "./completions.ts";
 import type { Dispatch } from "./dispatch.ts";
@@ -121,10 +121,6 @@ function variablesOf(uri: string | undefined): string[] | undefined {
 /** Every list fits into one answer, so that any cursor is one that was never given out. */
 function refuseCursor(cursor: string | undefined): void {
   if (cursor !== undefined) throw new ProtocolError(INVALID_PARAMS, "There is no such cursor: the list is one page");
-}
-
-function textOf(result: CallResult): string {
-  return result.content.map(({ text }) => text).join("\n");
 }
 
 /** A failed read in the protocol's terms; the text says what to do, as it does for a tool. */

@@ -1,5 +1,6 @@
 /** Fills in a prompt, and reads what is attached to it. */
 import { UsageError } from "../errors.ts";
+import { textOf } from "./content.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { type Filled, type Prompt, said } from "./prompts.ts";
 import { RESOURCE_TYPE } from "./resource_kinds.ts";
@@ -35,7 +36,7 @@ export async function fillPrompt(
   const lines = prompt.text(filled, has).filter((line) => line !== undefined);
   const attached = await Promise.all((prompt.attached?.(filled) ?? []).map(async (uri) => {
     const result = await readResource(dispatch, uri, signal);
-    const text = result?.content.map(({ text }) => text).join("\n") ?? "There is no such resource";
+    const text = result === undefined ? "There is no such resource" : textOf(result);
     return { type: "resource" as const, resource: { uri, mimeType: RESOURCE_TYPE, text } };
   }));
   return [{ type: "text", text: lines.join("\n") }, ...attached];

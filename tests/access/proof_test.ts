@@ -5,6 +5,7 @@ import { look } from "../../src/access/look.ts";
 import { grantLine, setUpCommands, subjectOf } from "../../src/access/pveum.ts";
 import { judgeTools, lacksOf, type ToolAccess } from "../../src/access/report.ts";
 import { planFor, type Wish } from "../../src/access/roles.ts";
+import { textOf } from "../../src/mcp/content.ts";
 import { createDispatch } from "../../src/mcp/dispatch.ts";
 import { createClient } from "../../src/pve/client.ts";
 import { connect } from "../../src/pve/connection.ts";
@@ -96,9 +97,10 @@ async function tryAll(state: State, wish: Wish): Promise<Map<string, string>> {
     assert.ok(example !== undefined, `tests/access/examples.ts has no example for ${tool.name}`);
     prepare(state.guests, example);
     const options = { signal: new AbortController().signal, progress: undefined };
-    const { isError, structuredContent, content } = await dispatch.call(tool, argsOf(example, state), options);
+    const result = await dispatch.call(tool, argsOf(example, state), options);
+    const { isError, structuredContent } = result;
     const complete = isError !== true && (example.complete?.(structuredContent ?? {}) ?? true);
-    found.set(tool.name, complete ? "" : content.map(({ text }) => text).join(" "));
+    found.set(tool.name, complete ? "" : textOf(result));
   }
   return found;
 }

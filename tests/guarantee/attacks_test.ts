@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
 import { Refusal } from "../../src/errors.ts";
+import { textOf } from "../../src/mcp/content.ts";
 import { createDispatch } from "../../src/mcp/dispatch.ts";
 import { schemasOf } from "../../src/mcp/schemas.ts";
 import { createClient, type PveClient } from "../../src/pve/client.ts";
@@ -469,7 +470,7 @@ Deno.test("tools: one that declares a call and adds to it is refused, and so is 
   for (const [name, why] of cases) {
     const result = await server.call(name, { vmid: 105 });
     assert.equal(result.isError, true);
-    assert.match(result.content[0]?.text ?? "", why, name);
+    assert.match(textOf(result), why, name);
   }
   server.kept();
 });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
 import { Refusal } from "../../src/errors.ts";
+import { textOf } from "../../src/mcp/content.ts";
 import { createDispatch, type Dispatch } from "../../src/mcp/dispatch.ts";
 import { createClient, type PveClient } from "../../src/pve/client.ts";
 import { connect } from "../../src/pve/connection.ts";
@@ -165,7 +166,7 @@ export async function play(moves: readonly Move[], counts: Counts, readOnly: boo
         count(counts.ends, endOf(result, refusedBy));
         const woken = Number(result.structuredContent?.vmid);
         if (result.isError !== true && name === "start_vm" && now.race === undefined && asleep.has(woken)) {
-          assert.match(result.content[0]?.text ?? "", /hibernated.*saved memory image is used up/);
+          assert.match(textOf(result), /hibernated.*saved memory image is used up/);
         }
         if (result.isError !== true && now.written && results.length === 1) count(counts.writes, name);
       }
@@ -206,7 +207,7 @@ function check(world: World, strangers: readonly string[]): void {
 /** What stopped a call. */
 function endOf(result: Awaited<ReturnType<Dispatch["call"]>>, refusedBy: string | undefined): string {
   if (result.isError !== true) return "done";
-  const text = result.content[0]?.text ?? "";
+  const text = textOf(result);
   if (text.startsWith("Cannot call")) return "validation";
   if (/the tool does not declare it/.test(text)) return "narrowing";
   if (/^Refused/.test(text)) return refusedBy ?? "policy";

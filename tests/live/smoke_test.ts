@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readSettings } from "../../src/cli/settings.ts";
 import { openSession } from "../../src/confine/session.ts";
+import { textOf } from "../../src/mcp/content.ts";
 import type { Dispatch } from "../../src/mcp/dispatch.ts";
 import { tools } from "../../src/tools/mod.ts";
 
@@ -37,8 +38,9 @@ async function call(dispatch: Dispatch, name: string, args: Row, tier?: string):
   assert.ok(tool !== undefined, `There is no tool ${name}`);
   if (tier !== undefined) assert.equal(tool.tier, tier);
   const signal = new AbortController().signal;
-  const { isError, content, structuredContent } = await dispatch.call(tool, args, { signal, progress: undefined });
-  const text = content.map((part) => part.text).join("\n");
+  const result = await dispatch.call(tool, args, { signal, progress: undefined });
+  const { isError, structuredContent } = result;
+  const text = textOf(result);
   assert.ok(isError !== true, `${name} ${JSON.stringify(args)}: ${text}`);
   assert.notEqual(text, "", name);
   return structuredContent ?? {};

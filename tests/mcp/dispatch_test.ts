@@ -1,6 +1,7 @@
 /** The one way of a call, where only a tool or a log that misbehaves shows what it holds. */
 import assert from "node:assert/strict";
 import { z } from "zod";
+import { textOf } from "../../src/mcp/content.ts";
 import { createDispatch, type DispatchOptions } from "../../src/mcp/dispatch.ts";
 import { createClient } from "../../src/pve/client.ts";
 import { connect } from "../../src/pve/connection.ts";
@@ -30,7 +31,7 @@ function setUp(more: Partial<DispatchOptions>) {
     assert.ok(found !== undefined);
     const { signal } = new AbortController();
     const result = await dispatch.call(found, args, { signal, progress: undefined });
-    return { ...result, text: result.content.map(({ text }) => text).join("\n") };
+    return { ...result, text: textOf(result) };
   }
   return { call, sent, bugs };
 }

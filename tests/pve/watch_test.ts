@@ -1,6 +1,7 @@
 /** Waiting for a task and for a turn, where only the answer of a cancelled call, or PVE's refusal to tell, shows it. */
 import assert from "node:assert/strict";
 import { PveError } from "../../src/errors.ts";
+import { textOf } from "../../src/mcp/content.ts";
 import { createDispatch } from "../../src/mcp/dispatch.ts";
 import { createClient } from "../../src/pve/client.ts";
 import { connect } from "../../src/pve/connection.ts";
@@ -28,8 +29,8 @@ function bench() {
   async function call(name: string, args: Record<string, unknown>, signal = new AbortController().signal) {
     const tool = tools.find((tool) => tool.name === name);
     assert.ok(tool !== undefined);
-    const { content, isError, structuredContent } = await dispatch.call(tool, args, { signal, progress: undefined });
-    return { text: content.map(({ text }) => text).join("\n"), isError, answer: structuredContent ?? {} };
+    const result = await dispatch.call(tool, args, { signal, progress: undefined });
+    return { text: textOf(result), isError: result.isError, answer: result.structuredContent ?? {} };
   }
   return { clock, requests, pve, clientOf, call };
 }
