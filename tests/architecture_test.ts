@@ -12,7 +12,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   ssh: ["safety", "config", "errors"],
   mcp: ["tool", "access", "safety", "shape", "pve", "config", "errors", "version"],
-  tools: ["tool", "access", "pve", "safety", "shape", "errors"],
+  tools: ["tool", "access", "chart", "pve", "safety", "shape", "errors"],
   access: ["tool", "pve"],
   doctor: ["access", "config", "errors", "pve", "tool"],
   init: ["access", "config", "doctor", "errors", "pve", "tool"],
@@ -22,6 +22,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   sim: ["pve", "safety", "ssh", "errors"],
   install: ["config", "errors"],
   config: ["errors"],
+  chart: ["shape"],
   shape: [],
   errors: [],
   version: [],
@@ -182,6 +183,17 @@ async function* sources(folder: string): AsyncGenerator<string> {
     else if (entry.name.endsWith(".ts") && !entry.name.endsWith(".gen.ts")) yield path;
   }
 }
+
+Deno.test("what draws is loaded by the first chart, and by nothing before it", async () => {
+  const edges = await graph();
+  const drawing = /^npm:\/?(?:@resvg\/|@expo-google-fonts\/|fast-png|d3-)/;
+  const users = edges.filter(({ to, code }) => code && drawing.test(to)).map(({ from }) => from);
+  assert.deepEqual([...new Set(users)].sort(), ["src/chart/png.ts", "src/chart/svg.ts"]);
+  const ways = edges.filter(({ from, to, code }) => code && /^src\/chart\//.test(to) && !/^src\/chart\//.test(from));
+  assert.deepEqual([...new Set(ways.map(({ from, to, dynamic }) => `${from} → ${to} ${dynamic}`))], [
+    "src/tools/metrics.ts → src/chart/png.ts true",
+  ]);
+});
 
 Deno.test("SSH is loaded by the first command in a guest, and by nothing before it", async () => {
   const edges = await graph();

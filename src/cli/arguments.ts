@@ -8,6 +8,7 @@ import { parseInput } from "./input.ts";
 const flags = {
   demo: { type: "boolean", usage: "--demo", help: "Use a simulated PVE in memory; needs no settings and no network" },
   json: { type: "boolean", usage: "--json", help: "Print the structured answer as JSON" },
+  png: { type: "boolean", usage: "--png", help: "Write the picture of the answer to stdout, as in --png > chart.png" },
   port: { type: "string", usage: "--port N", help: "Listen on this port of the loopback interface" },
   "env-file": {
     type: "string",
@@ -71,7 +72,7 @@ const commands = [
   {
     name: "call",
     usage: "call TOOL [key=value … | JSON]",
-    flags: ["demo", "json", "env-file", "trace"],
+    flags: ["demo", "json", "png", "env-file", "trace"],
     help: "Call one tool and print its answer",
   },
   {
@@ -118,6 +119,7 @@ export type Command =
     readonly input: Readonly<Record<string, unknown>>;
     readonly demo: boolean;
     readonly json: boolean;
+    readonly png: boolean;
     readonly envFile: string | undefined;
     readonly trace: boolean;
   }
@@ -194,7 +196,7 @@ export function parseArguments(args: readonly string[], stdinIsTerminal: boolean
     case "demo":
       return { command: "demo", trace };
     case "call":
-      return { command: "call", ...parseCall(rest), demo, json, envFile, trace };
+      return { command: "call", ...parseCall(rest), demo, json, png: given.has("png"), envFile, trace };
     case "doctor":
       return {
         command: "doctor",

@@ -14,6 +14,11 @@ export function out(text: string): void {
   write(Deno.stdout, text);
 }
 
+/** Writes bytes to stdout as they are. */
+export function outBytes(bytes: Uint8Array): void {
+  writeAll(Deno.stdout, bytes);
+}
+
 /** Writes text to stderr, adding a newline at its end where none is. A reader that has gone away is no error. */
 export function err(text: string): void {
   write(Deno.stderr, text);
@@ -87,8 +92,8 @@ function write(stream: SyncWriter, text: string): void {
 }
 
 /** Writes everything: one call may take a part only. */
-function writeAll(stream: SyncWriter, text: string): void {
-  const bytes = new TextEncoder().encode(text);
+function writeAll(stream: SyncWriter, content: string | Uint8Array): void {
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
   try {
     for (let done = 0; done < bytes.length;) done += stream.writeSync(bytes.subarray(done));
   } catch (error) {

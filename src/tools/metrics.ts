@@ -4,13 +4,15 @@ import { findGuest } from "../pve/guests.ts";
 import { type Fields, numberOf } from "../shape/fields.ts";
 import { moment } from "../shape/times.ts";
 import { type Series, trendIn } from "../shape/trend.ts";
-import { defineTool } from "../tool.ts";
+import { defineTool, type ToolContext } from "../tool.ts";
 import { withKnownNodes } from "./nodes.ts";
 import * as params from "./params.ts";
 
 /** How one line of an answer comes out of a row of PVE's. */
 interface Figure {
   readonly what: string;
+  /** What it is drawn together with. */
+  readonly group: "Usage" | "Load" | "Network" | "Disk" | "Pressure";
   readonly unit: "%" | "KiB/s" | "";
   readonly of: (row: Fields) => number | undefined;
   /** Left out where it is nought all the time. */
@@ -40,41 +42,43 @@ const rate = (field: string): Figure["of"] => (row) => {
 /** Time in which something had to wait for it; since PVE 9. */
 const pressures: readonly Figure[] = ["cpu", "io", "memory"].map((what) => ({
   what: `${what} pressure`,
+  group: "Pressure",
   unit: "%",
   of: plain(`pressure${what}some`),
   seldom: true,
 }));
 
 const traffic: readonly Figure[] = [
-  { what: "network in", unit: "KiB/s", of: rate("netin") },
-  { what: "network out", unit: "KiB/s", of: rate("netout") },
+  { what: "network in", group: "Network", unit: "KiB/s", of: rate("netin") },
+  { what: "network out", group: "Network", unit: "KiB/s", of: rate("netout") },
 ];
 
 // The names of the fields are those of PVE's statistics daemon (pvestatd).
 const ofGuests: readonly Figure[] = [
-  { what: "cpu", unit: "%", of: share("cpu") },
-  { what: "memory", unit: "%", of: share("mem", "maxmem") },
+  { what: "cpu", group: "Usage", unit: "%", of: share("cpu") },
+  { what: "memory", group: "Usage", unit: "%", of: share("mem", "maxmem") },
   // Of a VM, PVE does not know how full its disks are: always nought.
-  { what: "disk used", unit: "%", of: share("disk", "maxdisk"), seldom: true },
-  { what: "disk read", unit: "KiB/s", of: rate("diskread") },
-  { what: "disk write", unit: "KiB/s", of: rate("diskwrite") },
+  { what: "disk used", group: "Usage", unit: "%", of: share("disk", "maxdisk"), seldom: true },
+  { what: "disk read", group: "Disk", unit: "KiB/s", of: rate("diskread") },
+  { what: "disk write", group: "Disk", unit: "KiB/s", of: rate("diskwrite") },
   ...traffic,
   ...pressures,
 ];
 
 const ofNodes: readonly Figure[] = [
-  { what: "cpu", unit: "%", of: share("cpu") },
-  { what: "io wait", unit: "%", of: share("iowait") },
-  { what: "load", unit: "", of: plain("loadavg") },
-  { what: "memory", unit: "%", of: share("memused", "memtotal") },
-  { what: "swap", unit: "%", of: share("swapused", "swaptotal"), seldom: true },
-  { what: "root file system", unit: "%", of: share("rootused", "roottotal") },
+  { what: "cpu", group: "Usage", unit: "%", of: share("cpu") },
+  { what: "io wait", group: "Usage", unit: "%", of: share("iowait") },
+  { what: "load", group: "Load", unit: "", of: plain("loadavg") },
+  { what: "memory", group: "Usage", unit: "%", of: share("memused", "memtotal") },
+  { what: "swap", group: "Usage", unit: "%", of: share("swapused", "swaptotal"), seldom: true },
+  { what: "root file system", group: "Usage", unit: "%", of: share("rootused", "roottotal") },
   ...traffic,
   ...pressures,
 ];
 
 const input = {
   timeframe: z.enum(["hour", "day", "week", "month", "year"]).default("day"),
+  chart: z.enum(["small", "medium", "large"]).optional().describe("Adds a picture for the user"),
 };
 
 const output = {
@@ -117,9 +121,28 @@ export function seriesIn(
   };
 }
 
-/** The answer to either tool but for whom it is about. `why` says what it means that there is no figure. */
-function answerOf(rows: readonly Fields[], figures: readonly Figure[], why: string) {
+/** Whom an answer is about, and how it is wanted. */
+interface Wish {
+  readonly title: string;
+  readonly chart: "small" | "medium" | "large" | undefined;
+  /** What it means that there is no figure. */
+  readonly why: string;
+}
+
+/** The answer to either tool but for whom it is about, and its picture. */
+async function answerOf(
+  rows: readonly Fields[],
+  figures: readonly Figure[],
+  { title, chart, why }: Wish,
+  { show }: Pick<ToolContext, "show">,
+) {
   const { times, series } = seriesIn(rows, figures);
+  if (chart !== undefined && series.length > 0) {
+    const { drawChart } = await import("../chart/png.ts");
+    const drawn = series.map(({ figure: { what, group, unit }, values }) => ({ what, group, unit, values }));
+    const bytes = await drawChart({ title, times, figures: drawn }, chart);
+    if (bytes !== undefined) show({ mimeType: "image/png", bytes });
+  }
   const [first, second] = times;
   const last = times.at(-1);
   const metrics = series.flatMap(({ figure: { what, unit }, values }) => {
@@ -128,7 +151,9 @@ function answerOf(rows: readonly Fields[], figures: readonly Figure[], why: stri
   });
   const silent = series[0]?.values.filter((value) => value === undefined).length ?? 0;
   const notes = [
-    ...(metrics.length === 0 ? [`PVE has no figures for this time: ${why}`] : []),
+    ...(metrics.length === 0
+      ? [`PVE has no figures for this time: ${why}${chart === undefined ? "" : "; there is nothing to draw"}`]
+      : []),
     ...(silent > 0 ? [`No figures for ${silent} of ${times.length} moments ("·"): ${why}`] : []),
   ];
   return {
@@ -155,12 +180,14 @@ export const guestMetrics = defineTool({
     "GET /nodes/{node}/lxc/{vmid}/rrddata",
   ],
   privileges: [{ path: "/vms/{vmid}", any: ["VM.Audit"] }],
-  async run({ timeframe, ...address }, { pve, signal }) {
-    const { vmid, node, kind } = await findGuest(pve, address, undefined, "", { signal });
+  async run({ timeframe, chart, ...address }, { pve, signal, show }) {
+    const { vmid, node, kind, name } = await findGuest(pve, address, undefined, "", { signal });
     const rows: readonly Fields[] = kind === "vm"
       ? await pve.call("GET /nodes/{node}/qemu/{vmid}/rrddata", { node, vmid, timeframe }, { signal })
       : await pve.call("GET /nodes/{node}/lxc/{vmid}/rrddata", { node, vmid, timeframe }, { signal });
-    return { vmid, node, ...answerOf(rows, ofGuests, "the guest was off, or did not exist yet") };
+    const title = `${name ?? "A guest"} · ${params.guestKinds[kind].word} ${vmid} on ${node}`;
+    const why = "the guest was off, or did not exist yet";
+    return { vmid, node, ...await answerOf(rows, ofGuests, { title, chart, why }, { show }) };
   },
 });
 
@@ -175,7 +202,7 @@ export const nodeMetrics = defineTool({
   output: z.object({ node: z.string(), ...output }),
   calls: ["GET /nodes", "GET /nodes/{node}/rrddata"],
   privileges: [{ path: "/nodes/{node}", any: ["Sys.Audit"] }],
-  async run({ node, timeframe }, { pve, signal }) {
+  async run({ node, timeframe, chart }, { pve, signal, show }) {
     const rows: readonly Fields[] = await pve.call("GET /nodes/{node}/rrddata", { node, timeframe }, { signal })
       .catch(async (error: unknown) => {
         throw await withKnownNodes(
@@ -183,6 +210,7 @@ export const nodeMetrics = defineTool({
           async () => (await pve.call("GET /nodes", {}, { signal })).map((row) => row.node),
         );
       });
-    return { node, ...answerOf(rows, ofNodes, "the node was off, or is new") };
+    const why = "the node was off, or is new";
+    return { node, ...await answerOf(rows, ofNodes, { title: `Node ${node}`, chart, why }, { show }) };
   },
 });

@@ -33,6 +33,7 @@ Deno.test("parseArguments reads each command with its flags", () => {
     input: { vmid: 102 },
     demo: true,
     json: true,
+    png: false,
     envFile: undefined,
     trace: false,
   });

@@ -4,12 +4,18 @@ import { createServer } from "node:net";
 import { TextLineStream } from "../helpers/lines.ts";
 import { closedPort } from "../helpers/raw_servers.ts";
 import { runnable } from "../helpers/runtime.ts";
+import { bitmapOf } from "../helpers/picture.ts";
 import { inherited, isExecutable, ROOT, serverCommand, shareWithServer } from "../helpers/server.ts";
 
 interface Outcome {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+/** What the program wrote to stdout, byte for byte. */
+interface Raw extends Omit<Outcome, "stdout"> {
+  readonly bytes: Uint8Array;
 }
 
 interface RunOptions {
@@ -26,6 +32,11 @@ function program(permissions: readonly string[] | undefined): [string, ...string
 }
 
 async function run(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+  const { bytes, code, stderr } = await runRaw(args, options);
+  return { code, stdout: new TextDecoder().decode(bytes), stderr };
+}
+
+async function runRaw(args: readonly string[], options: RunOptions = {}): Promise<Raw> {
   const [command, ...rest] = program(options.permissions);
   const child = new Deno.Command(command, {
     args: [...rest, ...args],
@@ -43,8 +54,7 @@ async function run(args: readonly string[], options: RunOptions = {}): Promise<O
     if (options.stdin !== undefined) await input.write(new TextEncoder().encode(options.stdin)).catch(() => {});
     await input.close().catch(() => {});
     const { code, stdout, stderr } = await child.output();
-    const decoder = new TextDecoder();
-    return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+    return { code, bytes: stdout, stderr: new TextDecoder().decode(stderr) };
   } finally {
     clearTimeout(deadline);
   }
@@ -334,3 +344,20 @@ test(
     }
   },
 );
+
+test("call tells of a picture, and writes it where it is asked for", async () => {
+  const chart = ["call", "guest_metrics", "vmid=102", "chart=small", "--demo"];
+  const text = await run(chart);
+  assert.deepEqual(text.code, 0, text.stderr);
+  assert.match(text.stdout, /^vmid: 102\n[^]*\n +cpu +%/);
+  assert.match(text.stderr, /^There is a picture, too \(PNG, \d+ kB\): --png > chart\.png keeps it$/m);
+  const json = await run([...chart, "--json"]);
+  assert.deepEqual(Object.keys(JSON.parse(json.stdout)), ["vmid", "node", "period", "metrics"]);
+  const png = await runRaw([...chart, "--png"]);
+  assert.deepEqual([png.code, bitmapOf(png.bytes).width], [0, 480]);
+  for (const args of [["call", "guest_metrics", "vmid=105", "chart=small"], ["call", "list_nodes"]]) {
+    const none = await run([...args, "--demo", "--png"]);
+    assert.deepEqual([none.code, none.stdout], [1, ""]);
+    assert.match(none.stderr, /The answer has no picture/);
+  }
+});

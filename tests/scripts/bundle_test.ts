@@ -1,6 +1,7 @@
 /** The bundle: nothing in it loads code by a name that is known at run time only. */
 import assert from "node:assert/strict";
 import { parse } from "@babel/parser";
+import { bitmapOf } from "../helpers/picture.ts";
 import { bundle, LAUNCHER, permissionFlags, WORKER } from "../../scripts/bundle.ts";
 
 type Node = Readonly<Record<string, unknown>>;
@@ -109,12 +110,17 @@ Deno.test("the bundle computes no name of what it loads, finds its worker, and r
       "--no-prompt",
       `--allow-read=${folder}`,
     ];
-    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: [...args, `${folder}/${LAUNCHER}`, "call", "list_nodes", "--demo", "--json"],
-      cwd: folder,
-    }).output();
-    assert.equal(code, 0, new TextDecoder().decode(stderr));
-    assert.equal(JSON.parse(new TextDecoder().decode(stdout)).nodes.length, 3);
+    const call = async (...rest: string[]) => {
+      const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: [...args, `${folder}/${LAUNCHER}`, "call", ...rest, "--demo"],
+        cwd: folder,
+      }).output();
+      assert.equal(code, 0, new TextDecoder().decode(stderr));
+      return stdout;
+    };
+    assert.equal(JSON.parse(new TextDecoder().decode(await call("list_nodes", "--json"))).nodes.length, 3);
+    // What draws, and the font, are embedded.
+    assert.equal(bitmapOf(await call("guest_metrics", "vmid=102", "chart=small", "--png")).width, 480);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
