@@ -25,6 +25,14 @@ export interface Package {
 
 const locked = z.object({ npm: z.record(z.string(), z.object({ integrity: z.string().optional() })) });
 const sourceMap = z.object({ sources: z.array(z.string()) });
+const graph = z.object({
+  modules: z.array(z.object({
+    dependencies: z.array(z.object({
+      code: z.object({ specifier: z.string().optional() }).optional(),
+      assertionType: z.string().optional(),
+    })).optional(),
+  })),
+});
 
 /** The packages that files come from, sorted. Paths are those of Deno's cache, as source maps hold them. */
 export function packagesOf(sources: Iterable<string>): Package[] {
@@ -68,10 +76,23 @@ export async function bundledPackages(): Promise<Package[]> {
     for await (const path of mapsIn(folder)) {
       sources.push(...sourceMap.parse(JSON.parse(await Deno.readTextFile(path))).sources);
     }
-    return packagesOf(sources);
+    return packagesOf([...sources, ...await embedded()]);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+/** The files of packages that are bundled as bytes, at their places in Deno's cache: no source map knows of them. */
+async function embedded(): Promise<string[]> {
+  const info = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", "src/confine/worker.ts"],
+    cwd: ROOT,
+    stderr: "null",
+  }).output();
+  const { modules } = graph.parse(JSON.parse(new TextDecoder().decode(info.stdout)));
+  return modules.flatMap(({ dependencies }) => dependencies ?? [])
+    .filter(({ assertionType }) => assertionType === "bytes")
+    .map(({ code }) => (code?.specifier ?? "").replace(/^npm:\/?((?:@[^/]+\/)?[^/@]+)@/, "/registry.npmjs.org/$1/"));
 }
 
 async function* mapsIn(folder: string): AsyncGenerator<string> {
