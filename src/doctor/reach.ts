@@ -14,8 +14,11 @@ const MAC_HINT = "On macOS, a terminal and a client such as Claude Desktop need 
   "each for itself: System Settings, Privacy & Security, Local Network";
 
 function remedies(failure: PveError, os: string): string[] {
-  const local = os === "darwin" && failure.details.kind === "unreachable" ? [MAC_HINT] : [];
-  return [...failure.details.remedy === undefined ? [] : [failure.details.remedy], ...local];
+  const { kind, remedy = "" } = failure.details;
+  // Who is refused has reached the host; and without a route the remedy says it already.
+  const local = os === "darwin" && kind === "unreachable" && !/ refused,/.test(failure.message) &&
+    !remedy.includes("Local Network");
+  return [...remedy === "" ? [] : [remedy], ...local ? [MAC_HINT] : []];
 }
 
 function nameCheck({ host }: Target, { addresses, failure }: Probe, os: string): Check {
@@ -72,5 +75,6 @@ export function reachChecks(target: Target, probe: Probe, now: number, os: strin
     ];
   }
   const connection = ok("connection", `${where} takes connections`);
-  return [name, connection, trustCheck(target, probe, now, os)];
+  const mac = os === "darwin" ? [ok("local-network", `Reached from here. ${MAC_HINT}`)] : [];
+  return [name, connection, ...mac, trustCheck(target, probe, now, os)];
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { isCheck } from "../../src/doctor/check.ts";
 import type { Check } from "../../src/doctor/check.ts";
 import { reachChecks } from "../../src/doctor/reach.ts";
-import { PveError } from "../../src/errors.ts";
+import { networkError } from "../../src/pve/faults.ts";
 import { auditorToken, bareToken } from "../../src/sim/demo_access.ts";
 import { serveHttps } from "../../src/sim/https.ts";
 import { createSimulator, type SimulatorOptions } from "../../src/sim/mod.ts";
@@ -288,15 +288,26 @@ test("for people, what several tools lack is said once", {}, async ({ env }) => 
   assert.match(text, /Not working: \d+; worth a look: 1\. Each says what to do\./);
 });
 
-Deno.test("doctor: on macOS it tells of the permission for the local network", () => {
-  const failure = new PveError("Cannot reach PVE: there is no way to that address (EHOSTUNREACH)", {
-    kind: "unreachable",
-    remedy: "Check the network",
-  });
-  const probe = { addresses: ["192.0.2.10"], reached: "name", certificate: undefined, failure } as const;
-  const checks = (os: string) => reachChecks(targetAt(8006), probe, Date.now(), os).flatMap(({ remedy }) => remedy);
-  assert.ok(checks("darwin").some((line) => line.includes("Local Network")));
-  assert.deepEqual(checks("linux"), ["Check the network"]);
+Deno.test("doctor: on macOS it tells that a terminal and a client differ, in each outcome where that may be it", () => {
+  const target = targetAt(8006);
+  const certificate = { fingerprint: "AA", subject: "pve1", issuer: "PVE", until: Date.now() + 1e11 };
+  const way = (code: string | undefined, os: string) => {
+    const failure = code === undefined
+      ? undefined
+      : networkError(Object.assign(new Error(`connect ${code}`), { code }), target, "GET /version", os);
+    const reached = code === undefined ? "trust" : "name";
+    const probe = { addresses: ["192.0.2.10"], reached, certificate, failure } as const;
+    return JSON.stringify(reachChecks(target, probe, Date.now(), os));
+  };
+  for (const code of ["EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", undefined]) {
+    const told = way(code, "darwin").match(/System Settings, Privacy & Security, Local Network/g);
+    assert.equal(told?.length, 1, `${code}: once, and not twice`);
+    assert.match(way(code, "darwin"), /terminal.*client/);
+  }
+  assert.match(way("EHOSTUNREACH", "darwin"), /where it works in a terminal and not in a client, this is it/);
+  // Who refuses has been reached.
+  assert.doesNotMatch(way("ECONNREFUSED", "darwin"), /Local Network/);
+  for (const code of ["EHOSTUNREACH", undefined]) assert.doesNotMatch(way(code, "linux"), /Local Network/);
 });
 
 test("no verification is worth a warning that names the fingerprint", {}, async ({ env, fingerprint }) => {
