@@ -17,6 +17,10 @@ export async function whatThereIs(
 ): Promise<Found | undefined> {
   const { absent, subject, candidates: known } = details;
   if (absent === undefined) return undefined;
+  if (known !== undefined && absent.what !== "guest") {
+    const meant = closest(absent.name, known);
+    return meant === undefined ? undefined : { remedy: `Probably meant: ${meant}. ${details.remedy ?? ""}` };
+  }
   // Looked for among all that are visible: others may be there.
   if (known !== undefined) {
     const notes = await visibleNotes(pve, listed.guests, Math.min(known.length, 1), token, options);

@@ -105,7 +105,12 @@ export async function withKnownNodes(error: unknown, list: () => Promise<readonl
   if (!(error instanceof PveError) || !["missing", "busy"].includes(error.details.kind)) return error;
   const nodes = await list().catch(() => []);
   if (nodes.length === 0) return error;
-  return new PveError(error.message, { ...error.details, remedy: `The nodes are ${[...nodes].sort().join(", ")}` });
+  const candidates = [...nodes].sort();
+  return new PveError(error.message, {
+    ...error.details,
+    candidates,
+    remedy: `The nodes are ${candidates.join(", ")}`,
+  });
 }
 
 export const clusterResources = defineTool({

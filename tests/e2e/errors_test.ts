@@ -179,6 +179,9 @@ serverTest("what is not there is answered with what there is, the likeliest firs
     { what: "pool", name: "prdo" },
     ["prod"],
   ]);
+  const node = await failing(running, "node_status", { node: "pve9" });
+  assert.match(node.text, /\nWhat to do: Probably meant: pve1\. The nodes are pve1, pve2, pve3$/);
+  assert.deepEqual(node.facts.candidates, ["pve1", "pve2", "pve3"]);
   const disk = await failing(running, "set_vm_config", { vmid: 105, config: { scsi3: "locl:8" } });
   assert.match(disk.text, /What to do: Probably meant: local\. There are local, ceph, /);
   const iso = await failing(running, "create_vm", { iso: "local:iso/debian-12.iso" });
