@@ -1,19 +1,10 @@
 /** What a model is told when something fails: complete in its text, the same as facts, and such that following it helps. */
 import assert from "node:assert/strict";
-import {
-  auditorToken,
-  bareToken,
-  createSimulator,
-  demoCluster,
-  rootTicket,
-  type Simulator,
-} from "../../src/sim/mod.ts";
-import { selfSigned } from "../helpers/certificates.ts";
+import { auditorToken, bareToken, demoCluster, rootTicket, type Simulator } from "../../src/sim/mod.ts";
+import { oddPve, pveSays } from "../helpers/odd_pve.ts";
 import { runPveum } from "../helpers/pveum.ts";
-import { http, type RawServer, type Received, tlsServer } from "../helpers/raw_servers.ts";
+import { http } from "../helpers/raw_servers.ts";
 import { type Running, serverTest, withServer } from "../helpers/server.ts";
-
-const identity = await selfSigned();
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
@@ -189,21 +180,6 @@ serverTest("what is not there is answered with what there is, the likeliest firs
   assert.equal(iso.facts.kind, "task");
 });
 
-/** A PVE that answers reads as the demo cluster does, unless `odd` knows better. */
-async function oddServer(odd: (request: Received) => string | undefined): Promise<RawServer> {
-  const simulator = createSimulator({ pace: 0 });
-  return await tlsServer(identity, (request, socket) => {
-    const own = odd(request);
-    if (own !== undefined) return void socket.write(own);
-    simulator.answer({ method: request.method, url: request.path, headers: request.headers, body: request.body })
-      .then((answer) => void socket.write(http(`${answer.status} ${answer.reason}`, answer.body)));
-  });
-}
-
-function pveSays(status: string, message: string, errors?: object): string {
-  return http(`${status} ${message}`, JSON.stringify({ data: null, message: `${message}\n`, errors }));
-}
-
 const write = { vmid: 105, config: { memory: 512 } };
 
 /** What PVE, or something before it, answers to a write, and what has to be told of it. */
@@ -251,6 +227,34 @@ const answers: readonly (readonly [what: string, answer: string, kind: string, .
     /titled "502 Bad Gateway", not by PVE; PVE may still have carried it out/,
     /cannot reach pveproxy/,
   ],
+  [
+    "the storage is full",
+    pveSays("500", "unable to create image: No space left on device"),
+    "full",
+    /No space left/,
+    /list_storage shows/,
+  ],
+  [
+    "the storage takes no such content",
+    pveSays("500", "storage 'local' does not support content-type 'images'"),
+    "invalid",
+    /'images'/,
+    /list_storage shows it\. A person can allow more content/,
+  ],
+  [
+    "the agent blocks the command",
+    pveSays("500", "Agent error: Command guest-exec has been disabled"),
+    "agent",
+    /guest-exec has been disabled/,
+    /No privilege in PVE changes that/,
+  ],
+  [
+    "this PVE does not know it",
+    pveSays("501", "Method 'PUT /nodes/pve2/qemu/105/config' not implemented"),
+    "unsupported",
+    /This PVE does not know/,
+    /made for PVE 8 and 9/,
+  ],
   ["nobody has foreseen the words", pveSays("500", "the moon is full"), "failed", /the moon is full/, /journalctl/],
 ];
 
@@ -260,9 +264,8 @@ Deno.test({
   sanitizeResources: false,
   async fn(t) {
     let answer = "";
-    await using server = await oddServer(({ method }) => method === "GET" ? undefined : answer);
-    const env = { PROXMOX_HOST: `127.0.0.1:${server.port}`, PROXMOX_FINGERPRINT: identity.fingerprint };
-    await withServer({ env }, async (running) => {
+    await using server = await oddPve(({ method }) => method === "GET" ? undefined : answer);
+    await withServer({ env: server.env }, async (running) => {
       for (const [what, given, kind, ...says] of answers) {
         await t.step(what, async () => {
           answer = given;
@@ -285,15 +288,14 @@ Deno.test({
   sanitizeResources: false,
   async fn() {
     const rows = [{ node: "pve1", status: "online" }, { node: "pve2", status: "offline" }];
-    await using server = await oddServer(({ path }) =>
+    await using server = await oddPve(({ path }) =>
       path === "/api2/json/nodes"
         ? http("200 OK", JSON.stringify({ data: rows }))
         : path.startsWith("/api2/json/nodes/pve2/qemu/105/config")
         ? http("595 No route to host")
         : undefined
     );
-    const env = { PROXMOX_HOST: `127.0.0.1:${server.port}`, PROXMOX_FINGERPRINT: identity.fingerprint };
-    await withServer({ env }, async (running) => {
+    await withServer({ env: server.env }, async (running) => {
       const { text, facts } = await failing(running, "vm_config", { vmid: 105 });
       assert.match(
         text,
