@@ -56,7 +56,7 @@ export const pushFile = defineTool({
     const bytes = contentOf(input);
     const entered = await enter(context, input, await kindOf(context.pve, input.vmid, context.signal));
     const cut = input.path.lastIndexOf("/") + 1;
-    const part = `${input.path.slice(0, cut)}.proxmox-mcp-${randomUUID()}`;
+    const stage = `${input.path.slice(0, cut)}.proxmox-mcp-${randomUUID()}`;
     const kept = `${input.path}.old-${new Date(context.now()).toISOString().replaceAll(/[-:]|\..*/g, "")}-${
       randomUUID().slice(0, 4)
     }`;
@@ -67,7 +67,7 @@ export const pushFile = defineTool({
       for (let at = 0;; at += step) {
         const last = at + step >= bytes.length;
         const ends = [at === 0 ? "1" : "0", last ? "1" : "0"];
-        const argv = ["/bin/sh", "-c", PUSH, "sh", part, input.path, ...flags, sha256(bytes), kept, ...ends];
+        const argv = ["/bin/sh", "-c", PUSH, "sh", stage, input.path, ...flags, sha256(bytes), kept, ...ends];
         const ran = await entered.run({
           argv,
           seconds: SECONDS,
@@ -93,7 +93,7 @@ export const pushFile = defineTool({
         };
       }
     } catch (error) {
-      if (begun) await drop(entered, part);
+      if (begun) await drop(entered, stage);
       throw error;
     }
   },
@@ -103,9 +103,9 @@ function placeOf({ guest }: Entered): string {
   return `${guest.kind === "vm" ? "VM" : "container"} ${guest.vmid} on ${guest.node}`;
 }
 
-/** Best effort: a part that stays has a name that tells whose it is. */
-async function drop({ run }: Entered, part: string): Promise<void> {
-  const argv = ["/bin/sh", "-c", DROP, "sh", part];
+/** Best effort: what stays has a name that tells whose it is. */
+async function drop({ run }: Entered, stage: string): Promise<void> {
+  const argv = ["/bin/sh", "-c", DROP, "sh", stage];
   await run({ argv, seconds: 10, limit: 1024, shell: true, signal: AbortSignal.timeout(10_000) }).catch(() => {});
 }
 
@@ -145,13 +145,18 @@ function pushFault(ran: Ran, path: string): Error {
         kind: "failed",
         remedy: "Try again",
       });
+    case 46:
+      return new UsageError(
+        `${path} is a device, a pipe or a socket`,
+        "Give the path of a plain file, or of none",
+      );
     default: {
       const full = /No space left|Disk quota/.test(said);
       return new PveError(`${path} could not be written (exit code ${ran.exitCode}): ${said}`, {
         kind: full ? "full" : "failed",
         remedy: full
           ? "Make room in the guest, or give its disk more; nothing was changed there"
-          : "Correct what the guest names; it needs sh, cat, sha256sum, stat, ln and mv",
+          : "Correct what the guest names; it needs sh, cat, sha256sum, stat, id, ln and mv",
       });
     }
   }
@@ -249,10 +254,16 @@ function pullFault(ran: Ran, path: string, most: number, size: string): Error {
       );
     case 55:
       return new UsageError(`${path} is a link that leads nowhere`, "Look with ls -l, through a command in the guest");
+    case 124:
+    case 137:
+      return new PveError(`${path} was not read in ${SECONDS} s: it waits for something, or has no end`, {
+        kind: "busy",
+        remedy: "Read a part of it with head, tail or sed",
+      });
     default:
       return new PveError(`${path} could not be read (exit code ${ran.exitCode}): ${ran.stderr.kept().text.trim()}`, {
         kind: "failed",
-        remedy: "Correct what the guest names; it needs sh, wc, sha256sum and stat",
+        remedy: "Correct what the guest names; it needs sh, head, wc, sha256sum and stat",
       });
   }
 }
