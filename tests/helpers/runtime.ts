@@ -12,9 +12,6 @@ const executableRuntime = Deno.env.get("PROXMOX_MCP_RUNTIME") ?? "";
 
 const isOld = executableRuntime.startsWith("2.6.");
 
-/** Why there is no SSH in the executable that is tested; undefined: there is. */
-export const noSsh: string | undefined = isOld ? "Deno 2.6 has no AES-GCM that ssh2 could use" : undefined;
-
 const TLS = "Deno 2.6 tells no reason for a TLS connection that fails, or waits for ever";
 const PARSE_ENV = "Deno 2.6 has no parseEnv";
 
