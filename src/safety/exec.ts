@@ -2,13 +2,15 @@
 import { Buffer } from "node:buffer";
 import { Refusal } from "../errors.ts";
 import { INLINE } from "./exec_program.ts";
-import { vmid } from "./values.ts";
+import { nodeName, vmid } from "./values.ts";
 
 /** One command in one guest. */
 export interface ExecRequest {
   /** Decides between pct exec and qm guest exec. */
   readonly kind: "container" | "vm";
   readonly vmid: number;
+  /** The node it runs on: a host that is another one refuses. */
+  readonly node: string;
   /** When it is ended on the host, 1 to 86,400. */
   readonly seconds: number;
   /** Whether something follows on its standard input. */
@@ -86,17 +88,19 @@ export function checkArgv(argv: readonly string[]): void {
  * Builds the line for one command.
  * @throws {Refusal} for a guest's number, a time or an argument that cannot be
  */
-export function admitExec({ kind, vmid: number, seconds, input, argv }: ExecRequest): AdmittedExec {
+export function admitExec({ kind, vmid: number, node, seconds, input, argv }: ExecRequest): AdmittedExec {
   if (kind !== "container" && kind !== "vm") throw new Refusal("Refused: only containers and VMs are entered");
   if (typeof number !== "number") throw new Refusal("Refused: a guest's number is a number");
   const guest = vmid(number, "vmid");
+  if (typeof node !== "string") throw new Refusal("Refused: a node's name is a text");
+  const where = nodeName(node, "node");
   if (!Number.isInteger(seconds) || seconds < 1 || seconds > 86_400) {
     throw new Refusal(`Refused timeout=${seconds}: it must be 1 to 86400 seconds`);
   }
   checkArgv(argv);
   const bytes = Buffer.from(argv.join("\0"));
   const cut = Math.min(bytes.length, IN_LINE);
-  const head = `${seconds} ${input ? 1 : 0} ${bytes.length - cut}\0`;
+  const head = `${seconds} ${input ? 1 : 0} ${bytes.length - cut} ${where}\0`;
   const line = `${BOOTSTRAP} ${kind} ${guest} ${base64url(Buffer.concat([Buffer.from(head), bytes.subarray(0, cut)]))}`;
   if (!PLAIN.test(line)) throw new Refusal("Refused: the line holds a character that a shell may read");
   const command: AdmittedExec = Object.freeze({ line, lead: Uint8Array.from(bytes.subarray(cut)) });

@@ -12,8 +12,11 @@ const supervise = String.raw`
 sub refuse { print STDERR "proxmox-mcp: $_[0]\n"; exit 125 }
 my $plain = MIME::Base64::decode_base64url($data);
 my ($head, $rest) = split /\0/, $plain, 2;
-my ($seconds, $input, $more) = ($head // '') =~ /\A([1-9][0-9]{0,4}) ([01]) ([0-9]{1,7})\z/
+my ($seconds, $input, $more, $node) = ($head // '') =~ /\A([1-9][0-9]{0,4}) ([01]) ([0-9]{1,7}) ([A-Za-z0-9-]{1,63})\z/
   or refuse('the data cannot be read');
+# A link of PVE's to the node's own folder. In another cluster the number would be another guest's.
+my ($here) = (readlink('/etc/pve/local') // '') =~ m{\Anodes/([A-Za-z0-9-]+)\z};
+refuse("this host is the node $here, and the guest is on $node") if defined $here && lc $here ne lc $node;
 while ($more > 0) {
   my $got = sysread(STDIN, my ($part), $more);
   refuse('the data ended early') unless $got;

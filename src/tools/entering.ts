@@ -163,27 +163,34 @@ async function bySsh(context: Context, guest: Guest, program: Program): Promise<
   };
 }
 
+/** All that our own program on the host says: a container's stderr comes the same way, and says what it likes. */
+const OWN_WORDS =
+  /^proxmox-mcp: (guest \d+ is not in the list of this host's proxmox-mcp-exec|there is no (?:pct|qm) on this host: it is not a PVE host|this host is the node [A-Za-z0-9-]{1,63}, and the guest is on [A-Za-z0-9-]{1,63}|only VERB VMID DATA is taken, as proxmox-mcp sends it|the data (?:cannot be read|ended early)|there is no command|cannot start (?:a process|timeout): [A-Za-z ]{1,60})\n$/;
+
 /**
  * What pct, qm and our own program on the host say when nothing was run at all. A guest could say the same, and would only
- * fool whoever sent the command there.
+ * fool whoever sent the command there: none of its own words get into the error.
  */
 function refuseComplaint({ kind, vmid, node }: Guest, exitCode: number, complaint: string): void {
-  const own = /^proxmox-mcp: (.*)/.exec(complaint)?.[1];
-  if (own !== undefined && exitCode === 125) {
+  const own = exitCode === 125 ? OWN_WORDS.exec(complaint)?.[1] : undefined;
+  const elsewhere = own?.startsWith("this host is the node ") === true;
+  if (own !== undefined && !elsewhere) {
     throw new PveError(`The host refuses the command for guest ${vmid}: ${own}`, {
       kind: "failed",
-      remedy: /^guest \d+ is not in the list/.test(own)
+      remedy: own.startsWith("guest ")
         ? "A person has to add it to @GUESTS in proxmox-mcp-exec on that host"
         : "A person has to see to it on that host; docs/exec.md tells what it takes",
     });
   }
-  if (/Configuration file 'nodes\/[^']+' does not exist/.test(complaint)) {
+  const file = new RegExp(`^Configuration file 'nodes/[^'/]+/(?:lxc|qemu-server)/${vmid}\\.conf' does not exist$`, "m");
+  if (elsewhere || file.test(complaint)) {
     throw new UsageError(
       `Guest ${vmid} is on the node ${node}, and the SSH host that was asked is another one`,
       `A person has to set PROXMOX_SSH_HOST=${node}=ADDRESS, and to add the other nodes in the same way`,
     );
   }
-  if (kind === "container" && /not running/.test(complaint) && exitCode === 255) {
+  // It stopped after PVE was asked. Perl's die may exit with whatever errno there was.
+  if (kind === "container" && new RegExp(`^container '${vmid}' not running`, "m").test(complaint)) {
     throw new UsageError(`Container ${vmid} is not running`, "Start it with start_container");
   }
   if (kind === "vm") {

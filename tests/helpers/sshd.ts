@@ -1,7 +1,6 @@
 /** A real OpenSSH sshd on 127.0.0.1 with keys and a configuration of its own, and stubs of pct and qm that obey. */
 import { randomUUID } from "node:crypto";
 import { execFileSync } from "node:child_process";
-import { noSsh } from "./runtime.ts";
 
 /** Login shells, and the users who have them. */
 export const SHELLS = ["sh", "bash", "zsh", "fish"] as const;
@@ -51,10 +50,9 @@ export const shells = SHELLS.filter((shell) => find(shell) !== undefined);
 
 /** A test that is skipped by name where something is missing. */
 export function sshTest(name: string, missing: string | undefined, fn: () => Promise<void>): void {
-  const reason = missing ?? noSsh;
   Deno.test({
-    name: reason === undefined ? name : `${name} (skipped: ${reason})`,
-    ignore: reason !== undefined,
+    name: missing === undefined ? name : `${name} (skipped: ${missing})`,
+    ignore: missing !== undefined,
     sanitizeOps: false,
     sanitizeResources: false,
     fn,
@@ -145,6 +143,8 @@ export interface SshdOptions {
   readonly prepare?: (root: string) => void;
   /** With `users`: whether there is a disk of 64 KiB at small/, which sshd and what it starts can see. */
   readonly small?: boolean;
+  /** With `users`: the node that the host says it is, as PVE's own link at /etc/pve/local does. */
+  readonly node?: string;
   /** Leaves out pct and qm. */
   readonly bare?: boolean;
 }
@@ -221,10 +221,13 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     );
     Deno.mkdirSync(`${root}/small`);
     const disk = options.small === true ? 'mount -t tmpfs -o size=64k tmpfs "$1/small" && ' : "";
-    const script = disk +
+    const local = 'cp -a /etc "$1/etc" && mkdir -p "$1/etc/pve" && ln -s "nodes/$NODE" "$1/etc/pve/local" && ' +
+      'mount --bind "$1/etc" /etc && ';
+    const script = disk + (options.node === undefined ? "" : local) +
       'mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/shadow" /etc/shadow && shift && exec "$@"';
     child = new Deno.Command("unshare", {
       args: ["-m", "sh", "-c", script, "sh", root, sshdPath ?? "", ...start],
+      env: { NODE: options.node ?? "" },
       stdin: "null",
       stdout: "null",
       stderr: "null",

@@ -6,15 +6,17 @@ import { Refusal } from "../../src/errors.ts";
 import { admitExec, type ExecRequest, isAdmittedExec, LONGEST_ARGV } from "../../src/safety/exec.ts";
 import { FORCED, INLINE } from "../../src/safety/exec_program.ts";
 
-const base: ExecRequest = { kind: "container", vmid: 250, seconds: 60, input: false, argv: ["true"] };
+const base: ExecRequest = { kind: "container", vmid: 250, node: "pve1", seconds: 60, input: false, argv: ["true"] };
 
 /** What the host reads: the last three words, and what goes ahead of the input. */
 function readBack({ line, lead }: { line: string; lead: Uint8Array }) {
   const [kind, vmid, data = ""] = line.split(" ").slice(-3);
   const plain = Buffer.concat([Buffer.from(data, "base64url"), lead]);
   const end = plain.indexOf(0);
-  const [seconds, input, more] = plain.subarray(0, end).toString().split(" ").map(Number);
-  return { kind, vmid: Number(vmid), seconds, input, more, argv: plain.subarray(end + 1).toString().split("\0") };
+  const head = plain.subarray(0, end).toString().split(" ");
+  const [seconds, input, more] = head.map(Number);
+  const node = head[3];
+  return { kind, vmid: Number(vmid), node, seconds, input, more, argv: plain.subarray(end + 1).toString().split("\0") };
 }
 
 const text = fc.string({ unit: "grapheme", maxLength: 200 }).filter((text) =>
@@ -32,12 +34,12 @@ Deno.test("whatever the arguments are, the line holds plain characters only, and
     }),
     (kind, vmid, seconds, input, rest) => {
       const argv = ["prog", ...rest];
-      const command = admitExec({ kind, vmid, seconds, input, argv });
+      const command = admitExec({ kind, vmid, node: "pve-2", seconds, input, argv });
       assert.match(command.line, /^[A-Za-z0-9_./=+ -]+$/);
       assert.ok(command.line.length < 131_072, "Linux takes no longer argument");
       const { more, ...read } = readBack(command);
       assert.equal(more, command.lead.length);
-      assert.deepEqual(read, { kind, vmid, seconds, input: input ? 1 : 0, argv });
+      assert.deepEqual(read, { kind, vmid, node: "pve-2", seconds, input: input ? 1 : 0, argv });
       assert.ok(isAdmittedExec(command));
     },
   ));
@@ -54,6 +56,13 @@ Deno.test("numbers, kinds, times and arguments that cannot be are refused", () =
     { vmid: "100 --" },
     { vmid: "250;reboot" },
     { kind: "node" },
+    { node: "" },
+    { node: undefined },
+    { node: ["pve1"] },
+    { node: "pve1 250" },
+    { node: "pve1\0" },
+    { node: "../pve1" },
+    { node: "-pve1" },
     { kind: "container 100 x" },
     { seconds: 0 },
     { seconds: 1.5 },

@@ -42,7 +42,7 @@ sshTest("with the forced command the listed guests are entered as before, and ot
 
 sshTest("the key opens no shell, no other program, no forwarding and no file transfer", noSshd, async () => {
   await using sshd = await startSshd(forced);
-  const data = btoa("5 0 0\0true").replaceAll("=", "");
+  const data = btoa("5 0 0 pve1\0true").replaceAll("=", "");
   const lines: readonly string[] = [
     "",
     "id",
@@ -80,7 +80,7 @@ sshTest("no line at all gets past the three words", noSshd, async () => {
     "vm",
     "250",
     "251",
-    "NSAwIDAAdHJ1ZQ",
+    "NSAwIDAgcHZlMQB0cnVl",
     "--",
     ";",
     "id",

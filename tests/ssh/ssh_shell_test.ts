@@ -195,6 +195,18 @@ sshTest("what a command leaves in the background does not hold up its answer", n
   assert.deepEqual([exitCode, leftBehind, stdout.toString()], [0, true, "begun\n"]);
 });
 
+sshTest("a host that is another node than the guest's is left without a word to pct", noUsers, async () => {
+  await using sshd = await startSshd({ users: true, node: "pve7" });
+  const other = await runIn(shellTo(sshd), ["true"]);
+  assert.deepEqual([other.exitCode, other.stderr], [
+    125,
+    "proxmox-mcp: this host is the node pve7, and the guest is on pve1\n",
+  ]);
+  assert.deepEqual(sshd.calls(), []);
+  await using right = await startSshd({ users: true, node: "PVE1" });
+  assert.equal((await runIn(shellTo(right), ["true"])).exitCode, 0);
+});
+
 sshTest("a host without pct, and an sshd that is not there, are named", noSshd, async () => {
   await using sshd = await startSshd({ bare: true });
   const { exitCode, stderr } = await runIn(shellTo(sshd), ["true"]);
