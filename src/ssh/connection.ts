@@ -12,11 +12,16 @@ export function nameOf({ host, port }: SshHost): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-type Channel = Ssh2.ClientChannel;
+/** Input, output and the end of one command. */
+export type Channel = Ssh2.ClientChannel;
 
 export interface Connection {
-  /** Starts a command; its channel carries input and output. */
-  start(command: AdmittedExec): Promise<Channel>;
+  /**
+   * Starts a command; its channel carries input and output. It is handed over at once, as its end may come in the same piece
+   * of the network as its beginning, and nobody would hear of it later.
+   * @throws {PveError} where the host does not take it
+   */
+  start(command: AdmittedExec, take: (channel: Channel) => void): Promise<void>;
   /** Whether it can still be used. */
   readonly open: boolean;
   end(): void;
@@ -69,7 +74,7 @@ export async function openConnection(host: SshHost, settings: SshSettings, timeo
   client.on("ready", () => {
     open = true;
     resolve({
-      start: (command) => start(client, host, command),
+      start: (command, take) => start(client, host, command, take),
       get open() {
         return open;
       },
@@ -124,14 +129,23 @@ export async function openConnection(host: SshHost, settings: SshSettings, timeo
 }
 
 /** Nothing but what the gate has made goes over the wire. */
-function start(client: Ssh2.Client, host: SshHost, command: AdmittedExec): Promise<Channel> {
+function start(
+  client: Ssh2.Client,
+  host: SshHost,
+  command: AdmittedExec,
+  take: (channel: Channel) => void,
+): Promise<void> {
   if (!isAdmittedExec(command)) return Promise.reject(new Refusal("Refused: this command has not passed the gate"));
   return new Promise((resolve, reject) => {
     try {
       client.exec(
         command.line,
         { pty: false },
-        (error, channel) => error ? reject(lost(host, error)) : resolve(channel),
+        (error, channel) => {
+          if (error) return reject(lost(host, error));
+          take(channel);
+          resolve();
+        },
       );
     } catch (error) {
       reject(lost(host, error));

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import type { SshHost, SshSettings } from "../config/settings.ts";
 import { PveError, UsageError } from "../errors.ts";
 import { admitExec, type AdmittedExec } from "../safety/exec.ts";
-import { lost, nameOf } from "./connection.ts";
+import { type Channel, lost, nameOf } from "./connection.ts";
 import { createSessions, type Session } from "./sessions.ts";
 import type { Ended, GuestCommand, GuestShell, RunOptions } from "./shell.ts";
 
@@ -65,7 +65,6 @@ async function carry(
   command: GuestCommand,
   { signal, onStdout, onStderr }: RunOptions,
 ): Promise<Ended> {
-  const channel = await connection.start(admitted);
   const { promise, resolve, reject } = Promise.withResolvers<Ended>();
   let exitCode: number | undefined;
   let aftermath: ReturnType<typeof setTimeout> | undefined;
@@ -90,36 +89,46 @@ async function carry(
     ), command.seconds * 1000 + GRACE_MS);
   signal.addEventListener("abort", giveUp, { once: true });
   if (signal.aborted) giveUp();
-  channel.on("data", (chunk: Buffer) => {
-    makeRoom();
-    onStdout(chunk);
-  });
-  channel.stderr.on("data", (chunk: Buffer) => {
-    makeRoom();
-    onStderr(chunk);
-  });
-  channel.on("exit", (code: number | null) => {
-    const ended = code ?? 137;
-    exitCode = ended;
-    aftermath = setTimeout(() => resolve({ exitCode: ended, leftBehind: true }), AFTERMATH_MS);
-  });
-  channel.on(
-    "close",
-    () =>
-      exitCode === undefined ? reject(lost(host, new Error("it was closed before the command had ended"))) : resolve({
-        exitCode,
-      }),
-  );
-  // A command that ends without reading its input breaks the pipe; its exit code tells enough.
-  channel.on("error", () => {});
-  try {
+  let channel: Channel | undefined;
+  let over = false;
+  const take = (taken: Channel) => {
+    channel = taken;
+    // A host that has not even answered in time may still begin: then it is told to end at once.
+    if (over) return taken.close();
+    channel.on("data", (chunk: Buffer) => {
+      makeRoom();
+      onStdout(chunk);
+    });
+    channel.stderr.on("data", (chunk: Buffer) => {
+      makeRoom();
+      onStderr(chunk);
+    });
+    channel.on("exit", (code: number | null) => {
+      const ended = code ?? 137;
+      exitCode = ended;
+      clearTimeout(aftermath);
+      aftermath = setTimeout(() => resolve({ exitCode: ended, leftBehind: true }), AFTERMATH_MS);
+    });
+    channel.on(
+      "close",
+      () =>
+        exitCode === undefined
+          ? reject(lost(host, new Error("it was closed before the command had ended")))
+          : resolve({ exitCode }),
+    );
+    // A command that ends without reading its input breaks the pipe; its exit code tells enough.
+    channel.on("error", () => {});
     channel.write(Buffer.from(admitted.lead));
     channel.end(Buffer.from(command.stdin ?? []));
+  };
+  try {
+    connection.start(admitted, take).catch(reject);
     return await promise;
   } finally {
     clearTimeout(deadline);
     clearTimeout(aftermath);
     signal.removeEventListener("abort", giveUp);
-    channel.close();
+    over = true;
+    channel?.close();
   }
 }
