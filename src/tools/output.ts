@@ -1,4 +1,5 @@
 /** Keeps the beginning and the end of a program's output, however long it is, and says what is missing between them. */
+import { Buffer } from "node:buffer";
 
 /** What was kept, as text. */
 export interface Kept {
@@ -80,6 +81,5 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
 export function agentBytes(text: string): Uint8Array {
   // deno-lint-ignore no-control-regex
   if (!/^[\x00-\xff]*$/.test(text)) return new TextEncoder().encode(text);
-  const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
-  return bytes;
+  return Uint8Array.from(Buffer.from(text, "latin1"));
 }
