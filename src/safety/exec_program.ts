@@ -23,7 +23,8 @@ while ($more > 0) {
   $rest .= $part;
   $more -= $got;
 }
-my @argv = split /\0/, $rest // '', -1;
+# All of it may be an argument: nothing here is made into a shell's line.
+my @argv = map { /\A(.*)\z/s } split /\0/, $rest // '', -1;
 refuse('there is no command') unless @argv && $argv[0] ne '';
 my %shapes = (
   container => ['pct', 'exec', $vmid, '--keep-env', 0],
@@ -59,7 +60,7 @@ export const INLINE = `use strict;\nuse IO::Poll;\nmy ($verb, $vmid, $data) = @A
  * The same for authorized_keys: takes what was sent as text, and its last three words only where the whole is of the one
  * form. There is no eval in it, no shell, and no way to another program.
  */
-export const FORCED = String.raw`#!/usr/bin/env -S PERL_BADLANG=0 /usr/bin/perl
+export const FORCED = String.raw`#!/usr/bin/env -S PERL_BADLANG=0 /usr/bin/perl -T
 # Lets a key of proxmox-mcp run commands inside the guests that are listed here, and nothing else.
 #
 # 1. Save it on the PVE host as /usr/local/sbin/proxmox-mcp-exec, and make it executable: chmod 755

@@ -17,11 +17,20 @@ const forced: SshdOptions = {
 };
 
 /** What OpenSSH's own client gets for a line. */
-function ssh(sshd: Sshd, ...line: string[]) {
+function ssh(sshd: Sshd, line: string, options: readonly string[] = []) {
   Deno.writeTextFileSync(`${sshd.root}/known`, `${sshd.known}\n`);
   const args = ["-F", "none", "-i", sshd.key, "-p", String(sshd.port), "-o", `UserKnownHostsFile=${sshd.root}/known`];
   const { code, stdout, stderr } = new Deno.Command("ssh", {
-    args: [...args, "-o", "BatchMode=yes", "-o", "LogLevel=ERROR", `${sshd.user}@127.0.0.1`, ...line],
+    args: [
+      ...args,
+      "-o",
+      "BatchMode=yes",
+      "-o",
+      "LogLevel=ERROR",
+      ...options.flatMap((option) => ["-o", option]),
+      `${sshd.user}@127.0.0.1`,
+      line,
+    ],
     stdin: "null",
   }).outputSync();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -71,6 +80,26 @@ sshTest("the key opens no shell, no other program, no forwarding and no file tra
   // What stands before the three words is not looked at, and not run.
   assert.equal(ssh(sshd, `touch ${sshd.root}/owned container 250 ${data}`).code, 0);
   assert.ok(![...Deno.readDirSync(sshd.root)].some(({ name }) => name === "owned"));
+});
+
+sshTest("what a client puts into the environment is not obeyed, even where sshd takes all of it", noSshd, async () => {
+  await using sshd = await startSshd({ ...forced, config: ["AcceptEnv *"] });
+  const owned = `${sshd.root}/owned`;
+  Deno.writeTextFileSync(`${sshd.root}/Evil.pm`, `open my $f, ">", "${owned}"; 1;\n`);
+  const line = `container 250 ${btoa("5 0 0 pve1\0true").replaceAll("=", "")}`;
+  const env = {
+    PERL5OPT: `-I${sshd.root} -MEvil`,
+    PERL5LIB: sshd.root,
+    PERL5DB: `BEGIN { open my $f, ">", "${owned}" }`,
+    SSH_ORIGINAL_COMMAND: "id",
+    PATH: `${sshd.root}:/usr/bin`,
+    IFS: "2",
+  };
+  const sent = Object.entries(env).map(([name, value]) => `SetEnv=${name}="${value.replaceAll('"', '\\"')}"`);
+  const { code, stderr } = ssh(sshd, line, sent);
+  assert.deepEqual([code, stderr], [0, ""]);
+  assert.equal(sshd.calls().length, 1);
+  assert.throws(() => Deno.statSync(owned), Deno.errors.NotFound);
 });
 
 sshTest("no line at all gets past the three words", noSshd, async () => {
