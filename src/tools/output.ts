@@ -8,13 +8,14 @@ export interface Kept {
   readonly cut: number;
 }
 
-/** Takes output piece by piece; holds no more than `limit` bytes and the last piece. */
+/** Takes output piece by piece; holds no more than `limit` bytes, and makes next to no rubbish however much comes. */
 export class Capture {
   readonly #half: number;
   readonly #head: Uint8Array[] = [];
-  readonly #tail: Uint8Array[] = [];
+  /** What came last goes round in it; `#at` is where the oldest of it is, once it is full. */
+  #ring: Uint8Array | undefined;
+  #at = 0;
   #headSize = 0;
-  #tailSize = 0;
   #size = 0;
 
   constructor(limit: number) {
@@ -30,36 +31,40 @@ export class Capture {
     this.#size += chunk.length;
     const room = Math.min(this.#half - this.#headSize, chunk.length);
     if (room > 0) {
+      // A copy: the piece may be a part of something large.
       this.#head.push(chunk.slice(0, room));
       this.#headSize += room;
     }
-    if (room === chunk.length) return;
-    // A copy: the piece may be a part of something large.
-    const rest = chunk.slice(Math.max(room, chunk.length - this.#half));
-    this.#tail.push(rest);
-    this.#tailSize += rest.length;
-    for (let first = this.#tail[0]; first !== undefined && this.#tailSize - first.length >= this.#half;) {
-      this.#tailSize -= first.length;
-      this.#tail.shift();
-      first = this.#tail[0];
-    }
+    const rest = chunk.subarray(Math.max(room, chunk.length - this.#half));
+    if (rest.length === 0) return;
+    this.#ring ??= new Uint8Array(this.#half);
+    const straight = Math.min(rest.length, this.#half - this.#at);
+    this.#ring.set(rest.subarray(0, straight), this.#at);
+    this.#ring.set(rest.subarray(straight), 0);
+    this.#at = (this.#at + rest.length) % this.#half;
+  }
+
+  /** What came last, behind the head. */
+  #tail(): Uint8Array {
+    const ring = this.#ring ?? new Uint8Array();
+    const size = this.#size - this.#headSize;
+    return size < this.#half ? ring.subarray(0, size) : joined([ring.subarray(this.#at), ring.subarray(0, this.#at)]);
   }
 
   /** Everything that came; only where nothing was left out. */
   bytes(): Uint8Array {
-    return joined([...this.#head, ...this.#tail]);
+    return joined([...this.#head, this.#tail()]);
   }
 
   /** As text in UTF-8, with a line in place of what was left out. */
   kept(): Kept {
-    const tail = joined(this.#tail);
-    const end = tail.subarray(Math.max(0, tail.length - this.#half));
-    const cut = this.#size - this.#headSize - end.length;
+    const tail = this.#tail();
+    const cut = this.#size - this.#headSize - tail.length;
     const decoder = new TextDecoder();
     if (cut === 0) return { text: decoder.decode(this.bytes()), cut };
     // A character that the cut goes through is no fault of the program's.
     const before = decoder.decode(joined(this.#head)).replace(/\ufffd$/, "");
-    const after = decoder.decode(end).replace(/^\ufffd{1,3}/, "");
+    const after = decoder.decode(tail).replace(/^\ufffd{1,3}/, "");
     return { text: `${before}\n… (${cut} bytes left out) …\n${after}`, cut };
   }
 }
