@@ -9,7 +9,16 @@ import type { TaskWatch } from "./pve/watch.ts";
 export type Tier = "read" | "lifecycle" | "provision" | "exec";
 
 /** A named group of tools that can be switched on together. */
-export type Toolset = "core" | "inside" | "snapshots" | "backups" | "images" | "grow" | "cluster" | "exec";
+export type Toolset =
+  | "core"
+  | "inside"
+  | "snapshots"
+  | "backups"
+  | "images"
+  | "cloudinit"
+  | "grow"
+  | "cluster"
+  | "exec";
 
 /** A privilege that a tool needs: one of `any`, on the path, with its variables as in PVE's documentation. */
 export interface Privilege {

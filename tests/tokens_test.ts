@@ -89,6 +89,7 @@ const most: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   list_disks: { node: "pve1" },
   zfs_status: { node: "pve1" },
   console_url: { vmid: 1000 },
+  cloudinit_dump: { vmid: 1000 },
 };
 /** Tools that need a task. */
 const ofTasks = /^(?:get_task|wait_task)/;

@@ -95,7 +95,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     });
     try {
       const answer = await tool.run(input, {
-        pve: narrow(supervised(pve, settings, guest, requests), tool.calls),
+        pve: narrow(supervised(pve, settings, guest, writeOf(tool, input).creates, requests), tool.calls),
         signal,
         progress: progress && ((text, ratio) => progress(oneLine(untrusted(redact(text), LONGEST_PROGRESS)), ratio)),
         started,
@@ -166,9 +166,15 @@ async function factsOf(
   input: Readonly<Record<string, unknown>>,
   signal: AbortSignal,
 ): Promise<GuestFacts | undefined> {
-  const vmid = subjectOf(tool, input);
-  if (vmid === undefined) return undefined;
-  return (await listGuests(pve, { signal })).find((guest) => guest.vmid === vmid);
+  return await guestNumbered(pve, subjectOf(tool, input), signal);
+}
+
+async function guestNumbered(
+  pve: PveClient,
+  vmid: number | undefined,
+  signal: AbortSignal | undefined,
+): Promise<GuestFacts | undefined> {
+  return vmid === undefined ? undefined : (await listGuests(pve, { signal })).find((guest) => guest.vmid === vmid);
 }
 
 /** A client that holds every write against the policy once more, whatever the tool asks for, and records what is sent. */
@@ -176,14 +182,20 @@ function supervised(
   pve: PveClient,
   settings: PolicySettings,
   guest: GuestFacts | undefined,
+  makes: boolean,
   requests: RequestRecord[],
 ): PveClient {
   return {
-    call(call, params, options) {
+    async call(call, params, options) {
       const write = writeIn(call, { ...params });
-      const refused = write === undefined ? undefined : judge(write, settings, guest);
-      if (refused !== undefined) return Promise.reject(new Refusal(`Refused: ${refused.reason}`, refused.remedy));
-      return pve.call(call, params, { ...options, onRequest: (request) => requests.push(request) });
+      if (write !== undefined) {
+        // A guest that this call has just made, or goes on making, was not there, or not known, when the call began.
+        const fresh = makes && write.changes !== undefined && (settings.protected?.tags.length ?? 0) > 0;
+        const subject = fresh ? await guestNumbered(pve, write.changes, options?.signal) : guest;
+        const refused = judge(write, settings, subject);
+        if (refused !== undefined) throw new Refusal(`Refused: ${refused.reason}`, refused.remedy);
+      }
+      return await pve.call(call, params, { ...options, onRequest: (request) => requests.push(request) });
     },
   };
 }

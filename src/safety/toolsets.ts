@@ -18,6 +18,7 @@ export const toolsets: Readonly<Record<ToolsetName, ToolsetRow>> = {
   snapshots: { what: "Snapshots and backups: making them, and who has any", byDefault: true },
   backups: { what: "Backup jobs; backups restored as new guests", byDefault: false },
   images: { what: "Downloading container templates, ISO images and cloud images", byDefault: false },
+  cloudinit: { what: "VMs from cloud images, set up by cloud-init", byDefault: false },
   grow: { what: "Enlarging disks; pausing VMs; moving guests to other nodes", byDefault: false },
   cluster: { what: "High availability, replication, logs, pools, networks, firewall, disks", byDefault: false },
   exec: {

@@ -307,6 +307,13 @@ export function demoCluster(now: number = Date.now()): State {
     rootfs: "local-lvm:8",
     tags: "sandbox",
   }, up(11));
+  addVolume(state, nas, "", {
+    name: "import/noble-server-cloudimg-amd64.qcow2",
+    content: "import",
+    format: "qcow2",
+    size: 590 * MIB,
+    ctime: Math.floor((now - 20 * DAY) / 1000),
+  });
   return state;
 }
 

@@ -9,7 +9,7 @@ import { deadlineOf, inTurn, runningNote, settle, taskCalls } from "./waiting.ts
 const UNITS = ["K", "M", "G", "T"];
 
 /** The size in a disk's property string, in MiB; undefined where PVE does not tell it. */
-function mebibytesOf(value: unknown): number | undefined {
+export function mebibytesOf(value: unknown): number | undefined {
   const [, digits, unit = ""] = /,size=(\d+(?:\.\d+)?)([KMGT]?)(?:,|$)/.exec(String(value)) ?? [];
   if (digits === undefined) return undefined;
   return Number(digits) * 1024 ** (UNITS.indexOf(unit) + 1) / 1024 ** 2;

@@ -9,7 +9,8 @@ import * as params from "./params.ts";
 import { toSetContainer, toSetVm } from "./privileges.ts";
 import { changeInTurn, taskCalls } from "./waiting.ts";
 
-const changed = z.object({
+/** The answer of every tool that changes settings. */
+export const changed = z.object({
   vmid: z.number(),
   name: z.string().optional(),
   node: z.string(),
@@ -39,11 +40,22 @@ const SECRETS = new Set(["cipassword"]);
 function shown(key: string, value: unknown): string | undefined {
   if (value === undefined || value === null) return undefined;
   if (SECRETS.has(key)) return "(not shown)";
+  if (key === "sshkeys") return plainKeys(value);
   return value === true ? "1" : value === false ? "0" : String(value);
 }
 
+/** SSH keys as people write them: PVE keeps them URL-encoded. */
+export function plainKeys(value: unknown): string {
+  const text = String(value);
+  try {
+    return decodeURIComponent(text).trim();
+  } catch {
+    return text;
+  }
+}
+
 /** What a write has changed: the configuration before it, beside what is live and what is pending after it. */
-function compare(keys: readonly string[], before: Config, after: readonly PendingRow[]): Changes {
+export function compare(keys: readonly string[], before: Config, after: readonly PendingRow[]): Changes {
   return keys.flatMap((key) => {
     const row = after.find((row) => row.key === key);
     const old = shown(key, before[key]);
@@ -59,7 +71,8 @@ function compare(keys: readonly string[], before: Config, after: readonly Pendin
   });
 }
 
-function answerOf(
+/** The state and the notes of an answer about changes. */
+export function answerOf(
   changes: Changes,
   kind: "vm" | "container",
 ): { state: "ok" | "unchanged"; changes: Changes; notes?: string[] } {

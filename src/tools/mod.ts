@@ -3,6 +3,8 @@ import type { Tool } from "../tool.ts";
 import { createBackup } from "./backups.ts";
 import { listBackupJobs, listBackups } from "./backup_list.ts";
 import { cloneContainer, cloneVm } from "./clone.ts";
+import { createCloudInitVm } from "./cloud_vm.ts";
+import { cloudInitDump, setCloudInit } from "./cloudinit.ts";
 import { clusterLog, haStatus, listPools, listReplication } from "./cluster.ts";
 import { createContainer, createVm } from "./create.ts";
 import { setContainerConfig, setVmConfig } from "./guest_config.ts";
@@ -61,6 +63,9 @@ export const tools: readonly Tool[] = [
   downloadTemplate,
   downloadUrl,
   pullOciImage,
+  createCloudInitVm,
+  setCloudInit,
+  cloudInitDump,
   ...resizeTools,
   ...haltTools,
   migrateVm,

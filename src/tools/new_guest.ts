@@ -83,7 +83,7 @@ export async function createWithVmid(
 }
 
 /** Finds a number and makes the guest; numbers that other calls of this process are just using are passed over. */
-async function withFreeVmid(
+export async function withFreeVmid(
   context: ToolContext<NewGuestCall>,
   notes: string[],
   send: (vmid: number) => Promise<{ node: string; upid: string }>,

@@ -54,6 +54,23 @@ export const toCreateVm: readonly Privilege[] = [
   useBridge,
 ];
 
+/** A VM from a cloud image: made, its disk enlarged, started, and looked at in between. */
+export const toCreateCloudVm: readonly Privilege[] = [
+  { path: NEW_GUEST, any: ["VM.Allocate"] },
+  { path: NEW_GUEST, any: ["VM.Audit"] },
+  { path: NEW_GUEST, any: ["VM.PowerMgmt"], when: "to start it" },
+  ...always(NEW_GUEST, "cpu", "memory", "options", "hardware", "disk", "network", "cdrom", "cloudinit"),
+  { path: "/storage/{storage}", any: ["Datastore.AllocateSpace"] },
+  seeStorages,
+  useBridge,
+];
+
+/** What cloud-init sets: PVE takes either of two privileges for it. */
+export const toSetCloudInit: readonly Privilege[] = [
+  audit,
+  { path: GUEST, any: ["VM.Config.Cloudinit", "VM.Config.Network"] },
+];
+
 export const toCreateContainer: readonly Privilege[] = [
   { path: NEW_GUEST, any: ["VM.Allocate"] },
   ...always(NEW_GUEST, "cpu", "memory", "options", "disk"),

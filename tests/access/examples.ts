@@ -51,6 +51,7 @@ function backupOf(state: State, kind: "qemu" | "lxc"): string {
 }
 
 const ISO = "local:iso/debian-13.1.0-amd64-netinst.iso";
+const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample agent@example";
 const on = { [VM]: true, [CONTAINER]: true };
 const off = { [VM]: false, [CONTAINER]: false };
 
@@ -198,6 +199,18 @@ export const examples: Readonly<Record<string, Example>> = {
   list_available_templates: { args: {}, complete: some("templates") },
   download_template: { args: { template: "archlinux-base" } },
   download_url: { args: { url: "https://cloud.debian.org/a.iso" } },
+  create_cloudinit_vm: {
+    args: {
+      node: "pve1",
+      image: "nas:import/noble-server-cloudimg-amd64.qcow2",
+      name: "cloud",
+      storage: "local-lvm",
+      sshkeys: KEY,
+    },
+    unseen: ["Datastore.Audit"],
+  },
+  set_cloudinit: { args: { vmid: VM_TEMPLATE, ciuser: "other" } },
+  cloudinit_dump: { args: { vmid: VM_TEMPLATE }, complete: ({ meta }) => /instance-id/.test(String(meta)) },
   pull_oci_image: { args: { reference: "docker.io/library/nginx:1.29" } },
   restore_vm_backup: { args: (state) => ({ archive: backupOf(state, "qemu"), storage: "local-lvm" }) },
   restore_container_backup: { args: (state) => ({ archive: backupOf(state, "lxc"), storage: "local-lvm" }) },

@@ -118,6 +118,8 @@ function base(call: Call): Record<string, unknown> {
     url: "https://cloud.debian.org/x.iso",
     content: "iso",
     filename: "x.iso",
+    reference: "docker.io/library/debian:13",
+    type: "user",
     storage: "nas",
     remove: false,
     protected: true,

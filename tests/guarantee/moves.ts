@@ -88,6 +88,7 @@ const templates = [
   "nas:vztmpl/alpine-3.22-default_20250617_amd64.tar.xz",
 ];
 const isos = ["local:iso/debian-13.1.0-amd64-netinst.iso", "nas:iso/virtio-win-0.1.271.iso", "none"];
+const IMAGE = "nas:import/noble-server-cloudimg-amd64.qcow2";
 const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample agent@example";
 
 /** As the demo has them at noon; the last one of a guest that is gone. */
@@ -254,6 +255,8 @@ const rawSettings = {
   agent: mostly("1", "0"),
   ide2: mostly("none,media=cdrom", "local:iso/debian-13.1.0-amd64-netinst.iso,media=cdrom", "ceph:cloudinit"),
   ide0: mostly("none,media=cdrom", "ceph:2", "local-lvm:cloudinit"),
+  scsi2: mostly(`ceph:0,import-from=${IMAGE}`, "ceph:0,import-from=ceph:vm-104-disk-1"),
+  serial0: mostly("socket", "/dev/ttyS0"),
 };
 /** What the gate is there for: each destroys when it gets through. */
 const attacks: readonly Readonly<Record<string, unknown>>[] = [
@@ -460,6 +463,39 @@ const arguments_: Readonly<Record<string, readonly [number, fc.Arbitrary<unknown
       node: rarely(2, mostly(...nodes)),
     }),
   ],
+  create_cloudinit_vm: [
+    6,
+    args({
+      image: mostly(IMAGE, IMAGE, IMAGE, "nas:import/missing.qcow2", "nas:105/vm-105-disk-0.qcow2", "/dev/sdb"),
+      name: mostly("cloud1", "cloud2", "cloud3"),
+      vmid: rarely(2, mostly(...young, 110, 105)),
+      storage: mostly(...disks, ...disks, "nas"),
+      disk_size: mostly(4, 4, 16),
+      sshkeys: mostly(KEY),
+      ciuser: rarely(2, mostly("admin")),
+      cipassword: rarely(5, mostly("correct horse")),
+      ipconfig0: rarely(4, mostly("ip=192.0.2.10/24,gw=192.0.2.1")),
+      tags: rarely(4, mostly("web")),
+      node: rarely(3, mostly(...nodes)),
+      pool: rarely(8, mostly("prod")),
+      start: rarely(3, mostly(false)),
+    }),
+  ],
+  set_cloudinit: [
+    6,
+    args(
+      { vmid: mostly(103, 103, 9000, 9000, 105, ...young) },
+      settings({
+        ciuser: vmSettings.ciuser ?? fc.constant(1),
+        cipassword: vmSettings.cipassword ?? fc.constant(1),
+        sshkeys: vmSettings.sshkeys ?? fc.constant(1),
+        ipconfig0: vmSettings.ipconfig0 ?? fc.constant(1),
+        nameserver: shared.nameserver ?? fc.constant(1),
+        ciupgrade: mostly(true, false),
+      }, 3),
+    ),
+  ],
+  cloudinit_dump: [1, args({ vmid: mostly(103, 9000) })],
   pull_oci_image: [
     3,
     args({

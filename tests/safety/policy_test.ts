@@ -11,7 +11,7 @@ const tools = all.filter(({ tier }) => tier !== "exec");
 
 const writing = tools.filter(({ tier }) => tier !== "read");
 /** Tools that make a guest; a snapshot or a backup is of one that is there. */
-const MAKING = /^(?:create_(?:vm|container)|clone_(?:vm|container)|restore_(?:vm|container)_backup)$/;
+const MAKING = /^(?:create|clone|restore)_(?:vm|container|cloudinit_vm)(?:_backup)?$/;
 const changing = writing.filter(({ name }) => !MAKING.test(name));
 const creating = writing.filter(({ name }) => MAKING.test(name));
 

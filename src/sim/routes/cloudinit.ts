@@ -45,13 +45,23 @@ interface Device {
   readonly ip: ReadonlyMap<string, string>;
 }
 
+/** "ip=dhcp,gw=…" by key; its format is only a name in PVE's schema. */
+function pairsOf(value: string): Map<string, string> {
+  return new Map(
+    value.split(",").map((part) => {
+      const at = part.indexOf("=");
+      return [part.slice(0, at), part.slice(at + 1)] as const;
+    }),
+  );
+}
+
 function devices(config: Config): Device[] {
   return [...config.keys()].filter((key) => /^net\d+$/.test(key)).sort().flatMap((key) => {
     const number = key.slice(3);
     const given = text(config, `ipconfig${number}`);
     if (given === undefined) return [];
     const mac = splitProperties(optionFormat("qemu", key), text(config, key) ?? "").get("macaddr") ?? "";
-    return [{ number, mac, ip: splitProperties(optionFormat("qemu", "ipconfig0"), given) }];
+    return [{ number, mac, ip: pairsOf(given) }];
   });
 }
 
