@@ -2,7 +2,7 @@
 import { err } from "../cli/terminal.ts";
 import type { Dispatch } from "../mcp/dispatch.ts";
 import { outgoingTo } from "../mcp/outgoing.ts";
-import { serve, type Serving } from "../mcp/serve.ts";
+import { serve } from "../mcp/serve.ts";
 import { cleanText } from "../shape/untrusted.ts";
 import { prepareForPackages } from "./packages.ts";
 
@@ -35,7 +35,7 @@ async function toStdout(text: string): Promise<void> {
 }
 
 /** Serves until stdin ends or stdout is closed; `onEnd` is told of it. */
-export function serveStdin(dispatch: Dispatch, onEnd: () => void): Serving {
+export function serveStdin(dispatch: Dispatch, onEnd: () => void): void {
   const outgoing = outgoingTo(toStdout);
   async function end(): Promise<void> {
     const patience = new Promise((resolve) => setTimeout(resolve, LAST_ANSWERS_MS));
@@ -43,18 +43,15 @@ export function serveStdin(dispatch: Dispatch, onEnd: () => void): Serving {
     // The client that started us is gone: nobody hears an answer, and PVE goes on with what was begun.
     onEnd();
   }
-  return serve(dispatch, { streams: { incoming: stdin(), outgoing }, onError, onEnd: () => void end(), load });
+  serve(dispatch, { streams: { incoming: stdin(), outgoing }, onError, onEnd: () => void end(), load });
 }
 
-/** Serves a client that takes each message from `send`; `take` takes the client's. */
-export function serveMessages(
-  dispatch: Dispatch,
-  send: (text: string) => void,
-): Serving & { take(text: string): void } {
+/** Serves a client that takes each message from `send`; the function it returns takes the client's. */
+export function serveMessages(dispatch: Dispatch, send: (text: string) => void): (text: string) => void {
   const outgoing = outgoingTo((text) => Promise.resolve(send(text)));
   const encoder = new TextEncoder();
   const { promise, resolve } = Promise.withResolvers<ReadableStreamDefaultController<Uint8Array>>();
   const incoming = new ReadableStream<Uint8Array>({ start: resolve });
-  const serving = serve(dispatch, { streams: { incoming, outgoing }, onError, load });
-  return { ...serving, take: (text) => void promise.then((controller) => controller.enqueue(encoder.encode(text))) };
+  serve(dispatch, { streams: { incoming, outgoing }, onError, load });
+  return (text) => void promise.then((controller) => controller.enqueue(encoder.encode(text)));
 }

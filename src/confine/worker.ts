@@ -7,7 +7,6 @@ import { auditLine } from "../safety/audit.ts";
 import { faultsOf } from "../safety/names.ts";
 import type { Dispatch } from "../mcp/dispatch.ts";
 import { listedTools } from "../mcp/listed.gen.ts";
-import type { Serving } from "../mcp/serve.ts";
 import { type Assignment, type FromWorker, isToWorker } from "./messages.ts";
 import { prepareForPackages } from "./packages.ts";
 import { serveMessages, serveStdin } from "./serve_job.ts";
@@ -18,9 +17,6 @@ declare const self: {
   onmessage: ((event: MessageEvent<unknown>) => void) | null;
   postMessage(message: FromWorker): void;
 };
-
-/** Milliseconds after which an idle server loads what its first call will need. */
-const LOAD_AFTER_MS = 300;
 
 const cancelled = new AbortController();
 const writing = new Map<number, { resolve(): void; reject(error: Error): void }>();
@@ -47,11 +43,9 @@ function ask(text: string): Promise<boolean> {
   return promise;
 }
 
-function serveLauncher(dispatch: Dispatch): Serving {
-  const { take, ...serving } = serveMessages(dispatch, (text) => self.postMessage({ type: "mcp", text }));
-  takeMcp = take;
-  early.splice(0).forEach(take);
-  return serving;
+function serveLauncher(dispatch: Dispatch): void {
+  takeMcp = serveMessages(dispatch, (text) => self.postMessage({ type: "mcp", text }));
+  early.splice(0).forEach(takeMcp);
 }
 
 /** The client is gone; a worker cannot end its process. */
@@ -74,9 +68,8 @@ async function run({ job, sources, trace }: Assignment): Promise<{ value: unknow
       return { value: await tryToBreakOut(settings?.target, job.elsewhere) };
     }
     case "serve": {
-      const serving = job.over === "messages" ? serveLauncher(session.dispatch) : serveStdin(session.dispatch, leave);
-      // The list has gone out by then: the first call finds everything loaded.
-      setTimeout(() => void serving.load().then(session.load).catch(() => {}), LOAD_AFTER_MS);
+      if (job.over === "messages") serveLauncher(session.dispatch);
+      else serveStdin(session.dispatch, leave);
       return undefined;
     }
     case "doctor": {

@@ -10,6 +10,7 @@ import { fillPrompt } from "./fill_prompt.ts";
 import { offeredPrompts } from "./prompts.ts";
 import { offeredResources, RESOURCE_TYPE, resourceAt } from "./resource_kinds.ts";
 import { readResource } from "./resources.ts";
+import { lists } from "./told.ts";
 import type { Watcher } from "./watcher.ts";
 
 /** What of it is offered depends on the tools that are. */
@@ -21,22 +22,14 @@ export function addFeatures(server: McpServer, dispatch: Dispatch, watcher: Watc
 }
 
 function addResources({ server }: McpServer, dispatch: Dispatch, watcher: Watcher): void {
-  const kinds = offeredResources(dispatch);
-  if (kinds.length === 0) return;
-  const described = kinds.map(({ uri, name, title, description }) => ({
-    uri,
-    told: { name, title, description, mimeType: RESOURCE_TYPE },
-  }));
-  const resources = described.filter(({ uri }) => !uri.includes("{")).map(({ uri, told }) => ({ uri, ...told }));
-  const resourceTemplates = described.filter(({ uri }) => uri.includes("{"))
-    .map(({ uri, told }) => ({ uriTemplate: uri, ...told }));
+  if (offeredResources(dispatch).length === 0) return;
   server.setRequestHandler("resources/list", ({ params }) => {
     refuseCursor(params?.cursor);
-    return { resources };
+    return lists["resources/list"](dispatch);
   });
   server.setRequestHandler("resources/templates/list", ({ params }) => {
     refuseCursor(params?.cursor);
-    return { resourceTemplates };
+    return lists["resources/templates/list"](dispatch);
   });
   server.setRequestHandler("resources/read", async ({ params: { uri } }, { mcpReq }) => {
     const result = await readResource(dispatch, uri, mcpReq.signal);
@@ -71,14 +64,7 @@ function addPrompts({ server }: McpServer, dispatch: Dispatch): void {
   if (prompts.length === 0) return;
   server.setRequestHandler("prompts/list", ({ params }) => {
     refuseCursor(params?.cursor);
-    return {
-      prompts: prompts.map(({ name, title, description, arguments: args }) => ({
-        name,
-        title,
-        description,
-        arguments: args.map((argument) => ({ ...argument })),
-      })),
-    };
+    return lists["prompts/list"](dispatch);
   });
   server.setRequestHandler("prompts/get", async ({ params }, { mcpReq }) => {
     const prompt = prompts.find(({ name }) => name === params.name);

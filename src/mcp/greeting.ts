@@ -1,7 +1,8 @@
 /**
- * Answers what every client asks first (initialize, server/discover, ping, tools/list) from the generated listing alone. The
- * SDK answers the same and takes longer to load than everything else together; whatever is not usual is left to it, and
- * tests/mcp/greeting_test.ts holds the answers against the SDK's own, byte for byte.
+ * Answers what every client begins with (initialize or server/discover, ping, lists) from the generated listing alone: many
+ * servers are started, and few of them are called. The SDK answers the same, and takes more time and memory to load than
+ * everything else together; whatever is not usual is left to it, and tests/mcp/greeting_test.ts holds the answers against
+ * the SDK's own, byte for byte.
  */
 import type { JSONRPCMessage } from "@modelcontextprotocol/server";
 import { NAME, VERSION } from "../version.ts";
@@ -18,7 +19,7 @@ import {
   REVISION_KEY,
   STATELESS_REVISION,
 } from "./message.ts";
-import { annotationsOf, CACHE_HINTS, capabilitiesOf } from "./told.ts";
+import { annotationsOf, capabilitiesOf, LIST_HINT, lists } from "./told.ts";
 
 /** The revisions with a handshake. */
 const HANDSHAKE_REVISIONS: readonly unknown[] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05", "2024-10-07"];
@@ -36,7 +37,14 @@ export function createGreeting(dispatch: Pick<Dispatch, "offered">): Greeting {
   const heard: (Request | Notification)[] = [];
   let greeted = false;
   const self = () => ({ capabilities: capabilitiesOf(dispatch), instructions: instructionsFor(dispatch.offered) });
-  const list = () => ({ tools: dispatch.offered.map(definitionOf) });
+
+  function listOf(method: string): Record<string, unknown> | undefined {
+    if (method === "tools/list") return { tools: dispatch.offered.map(definitionOf) };
+    const { prompts, resources } = capabilitiesOf(dispatch);
+    if (method === "prompts/list") return prompts && lists[method](dispatch);
+    const known = method === "resources/list" || method === "resources/templates/list";
+    return known && resources !== undefined ? lists[method](dispatch) : undefined;
+  }
 
   /** What is answered to a request of an era with a handshake. */
   function afterHandshake({ method, params }: Request): Record<string, unknown> | undefined {
@@ -46,17 +54,19 @@ export function createGreeting(dispatch: Pick<Dispatch, "offered">): Greeting {
       return { protocolVersion: params?.protocolVersion, capabilities, serverInfo: SERVER, instructions };
     }
     if (!greeted || !isBare(params)) return undefined;
-    return method === "ping" ? {} : method === "tools/list" ? list() : undefined;
+    return method === "ping" ? {} : listOf(method);
   }
 
   /** What is answered to a request that names its revision. */
   function withoutHandshake({ method, params }: Request): Record<string, unknown> | undefined {
-    if ((method !== "server/discover" && method !== "tools/list") || !isUsualClaim(params)) return undefined;
-    const result = method === "tools/list" ? list() : { supportedVersions: [STATELESS_REVISION], ...self() };
-    return {
+    if (!isUsualClaim(params)) return undefined;
+    const result = method === "server/discover"
+      ? { supportedVersions: [STATELESS_REVISION], ...self() }
+      : listOf(method);
+    return result && {
       ...result,
       resultType: "complete",
-      ...CACHE_HINTS[method],
+      ...LIST_HINT,
       _meta: { "io.modelcontextprotocol/serverInfo": SERVER },
     };
   }

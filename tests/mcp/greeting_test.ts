@@ -15,6 +15,7 @@ const few = all.filter(({ name }) => name === "list_storage");
 const offers = [all, all.filter(({ tier }) => tier === "read"), few];
 
 const HANDSHAKES = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05", "2024-10-07"];
+const LISTS = ["prompts/list", "resources/list", "resources/templates/list"];
 const INITIALIZED = { jsonrpc: "2.0", method: "notifications/initialized" };
 
 /** The lines with which the greeting answers, up to the first message that it leaves to the SDK; `left` counts from there. */
@@ -73,11 +74,12 @@ Deno.test("every revision is greeted without the SDK, in its very words, whateve
         INITIALIZED,
         request(3, "tools/list", {}),
         request(4, "ping"),
+        ...(offered === few ? [] : LISTS.map((method) => request(method, method))),
       ];
-      assert.equal(await agree(offered, asked), 4);
+      assert.equal(await agree(offered, asked), offered === few ? 4 : 7);
     }
-    const now = [stateless(1, "server/discover"), stateless(2, "tools/list")];
-    assert.equal(await agree(offered, now), 2);
+    const now = [stateless(1, "server/discover"), stateless(2, "tools/list"), ...LISTS.map((id) => stateless(id, id))];
+    assert.equal(await agree(offered, now), offered === few ? 2 : 5);
     assert.equal(
       await agree(offered, [stateless(1, "tools/list"), initialize(2, "2025-11-25"), request(3, "ping")]),
       3,
@@ -128,7 +130,7 @@ const claimed = mostly(
   fc.record({ _meta: mostly(claim) }),
   fc.record({ _meta: claim, cursor: mostly(fc.string()), progressToken: fc.integer() }, some),
 );
-const method = fc.constantFrom("tools/list", "ping", "server/discover");
+const method = fc.constantFrom("tools/list", "ping", "server/discover", ...LISTS);
 const first = fc.record({ method: mostly(fc.constant("initialize"), method), params: handshake });
 const listing = fc.record({ method, params: mostly(nothing, fc.record({ cursor: fc.string(), x: nothing }, some)) });
 const bare = fc.record({ method });
@@ -163,7 +165,7 @@ Deno.test("after the greeting the SDK knows whom it speaks with, and answers not
     send(request(4, "initialize"));
     send(request(5, "ping"));
     for (const id of [1, 2, 3, 4, 5]) assert.equal((await answer(id)).id, id);
-    send(request(6, "prompts/list"));
+    send(request(6, "tools/call", { name: "list_nodes", arguments: {} }));
     await answer(6);
     assert.deepEqual(rest(), []);
   }));
@@ -171,7 +173,7 @@ Deno.test("after the greeting the SDK knows whom it speaks with, and answers not
 Deno.test("what is asked before the end is answered, also where it takes the SDK", () =>
   withConnection({}, async ({ send, answer, end }) => {
     send(initialize(1, "2025-06-18"));
-    send(request(2, "prompts/list"));
+    send(request(2, "prompts/get", { name: "changes_today" }));
     end();
     assert.ok("result" in await answer(1));
     assert.ok("result" in await answer(2));
