@@ -15,10 +15,11 @@ const WORKER_IN_SOURCE = '"./worker.ts"';
 export const NO_NATIVE = ["--external", "*.node"] as const;
 
 /**
- * Makes the bundle in the folder `into`, which is emptied first; without `minify` its names stay readable.
+ * Makes the bundle in the folder `into`, which is emptied first; without `minify` its names stay readable. `root` is the
+ * program's folder.
  * @throws where `deno bundle` fails
  */
-export async function bundle(into: string, { minify = true } = {}): Promise<void> {
+export async function bundle(into: string, { minify = true, root = ROOT } = {}): Promise<void> {
   await Deno.remove(into, { recursive: true }).catch(ignoreMissing);
   // One file for all would break: modules that are loaded late depend on each other in a circle.
   const options = [
@@ -29,7 +30,7 @@ export async function bundle(into: string, { minify = true } = {}): Promise<void
   ];
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["bundle", ...options, "main.ts", "src/confine/worker.ts"],
-    cwd: ROOT,
+    cwd: root,
     stdout: "null",
   }).output();
   if (!success) throw new Error(`deno bundle failed: ${new TextDecoder().decode(stderr)}`);
@@ -77,10 +78,24 @@ export function permissionFlags(host?: string): string[] {
   ];
 }
 
+/**
+ * V8 would let the heap of a busy server grow to three times its size before it looks for garbage: memory of the host, for
+ * little speed. It looks now whenever what was in use has grown by half; there is no limit to what may be in use.
+ */
+export const V8_FLAGS = "--max-semi-space-size=4,--heap-growing-percent=50";
+
 /** What follows `deno` to compile the bundle in `from` into the executable `output`. */
 export function compileArguments(from: string, output: string, host?: string): string[] {
   return [
-    ...["compile", "--quiet", "--no-check", "--no-config", "--no-lock", "--unstable-worker-options"],
+    ...[
+      "compile",
+      "--quiet",
+      "--no-check",
+      "--no-config",
+      "--no-lock",
+      "--unstable-worker-options",
+      `--v8-flags=${V8_FLAGS}`,
+    ],
     ...permissionFlags(host),
     ...["--include", from, "--output", output, `${from}/${LAUNCHER}`],
   ];

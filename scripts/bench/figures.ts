@@ -39,3 +39,15 @@ export function figureTable(title: string, header: readonly string[], rows: read
   } |`;
   return [`### ${title}`, "", drawn[0], rule, ...drawn.slice(1), ""].join("\n");
 }
+
+/** A figure, and what it should be. */
+export interface Goal {
+  readonly what: string;
+  readonly value: string;
+  readonly goal: string;
+  readonly reached: boolean;
+}
+
+export function median(samples: readonly number[]): number {
+  return percentile(samples, 0.5);
+}

@@ -19,10 +19,13 @@ export function bareEnvironment(): Record<string, string> {
   }));
 }
 
-/** Starts `deno ARGS` with exactly the environment given. */
-export function startDeno(args: readonly string[], env: Readonly<Record<string, string>>): Deno.ChildProcess {
-  return new Deno.Command(Deno.execPath(), {
-    args: [...args],
+/** Starts a command with exactly the environment given. */
+export function startChild(
+  [program, ...args]: readonly [string, ...string[]],
+  env: Readonly<Record<string, string>>,
+): Deno.ChildProcess {
+  return new Deno.Command(program, {
+    args,
     env: { ...env },
     clearEnv: true,
     stdin: "piped",
@@ -55,8 +58,8 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-export function startPeer(args: readonly string[], env: Readonly<Record<string, string>>): Peer {
-  const child = startDeno(args, env);
+export function startPeer(command: readonly [string, ...string[]], env: Readonly<Record<string, string>>): Peer {
+  const child = startChild(command, env);
   const input = child.stdin.getWriter();
   const waiting = new Map<number, Waiting>();
   let last = 0;
@@ -99,4 +102,23 @@ export function startPeer(args: readonly string[], env: Readonly<Record<string, 
       await listening;
     },
   };
+}
+
+/** Resident memory in MiB; undefined where the system does not say. */
+export function residentMib(pid: number): number | undefined {
+  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(said("cat", `/proc/${pid}/status`))?.[1];
+  return kib === undefined ? undefined : Number(kib) / 1024;
+}
+
+/** Milliseconds that all threads of a process have run; undefined where the system does not say. */
+export function cpuMs(pid: number): number | undefined {
+  const lines = said("find", `/proc/${pid}/task`, "-name", "schedstat", "-exec", "cat", "{}", "+").match(/^\d+/gm);
+  return lines === null ? undefined : lines.reduce((sum, ns) => sum + Number(ns), 0) / 1e6;
+}
+
+/** What a program prints: Deno itself opens files of /proc only with all permissions. */
+function said(program: string, ...args: string[]): string {
+  if (Deno.build.os !== "linux") return "";
+  const { stdout } = new Deno.Command(program, { args, stderr: "null" }).outputSync();
+  return new TextDecoder().decode(stdout);
 }
