@@ -623,7 +623,7 @@ Deno.test("tools: one that declares a restore can only restore into nothing", as
   const refused = async (tool: string, params: Record<string, unknown>, why: RegExp) => {
     const result = await server.call(tool, { vmid: params.vmid, params });
     assert.equal(result.isError, true, JSON.stringify(params));
-    assert.match(result.content[0]?.text ?? "", why);
+    assert.match(textOf(result), why);
     server.kept();
   };
   for (const vmid of [102, 104, 105, 9000, 203]) await refused("vm", { ...restoreVm, vmid }, /Refused vmid.*has it/);
@@ -683,7 +683,7 @@ Deno.test("tools: one that declares a migration can only move what has nothing t
   const refused = async (tool: string, params: Record<string, unknown>, why: RegExp) => {
     const result = await server.call(tool, { vmid: params.vmid, params });
     assert.equal(result.isError, true, JSON.stringify(params));
-    assert.match(result.content[0]?.text ?? "", why);
+    assert.match(textOf(result), why);
     server.kept();
   };
   const local = { node: "pve2", vmid: 105, target: "pve3" };
