@@ -7,6 +7,8 @@ export interface ChartFigure {
   /** Figures of one group share a panel, and its unit. */
   readonly group: string;
   readonly unit: "%" | "KiB/s" | "";
+  /** Which of the colours of lines it has in every chart; by default the one of its place in the panel. */
+  readonly colour?: number | undefined;
   readonly values: Series;
 }
 
@@ -31,6 +33,8 @@ export interface Bucket {
 /** A line of a panel; undefined where there is no value in a whole stretch. */
 export interface Line {
   readonly what: string;
+  /** Which of the colours. */
+  readonly colour: number;
   readonly buckets: readonly (Bucket | undefined)[];
 }
 
@@ -131,7 +135,11 @@ export function panelsOf({ times, figures }: ChartData, columns: number): Panels
     const own = known.filter((figure) => figure.group === group);
     const [, most] = extent(own.flatMap(({ values }) => values.filter(drawable)));
     const { unit, factor } = unitFor(own[0]?.unit ?? "", most);
-    const lines = own.map(({ what, values }) => ({ what, buckets: bucketsOf(times, values, factor, stretch) }));
+    const lines = own.map(({ what, colour, values }, index) => ({
+      what,
+      colour: colour ?? index,
+      buckets: bucketsOf(times, values, factor, stretch),
+    }));
     const drawn = lines.flatMap(({ buckets }) => buckets.filter((bucket) => bucket !== undefined));
     const [least] = extent(drawn.map((bucket) => bucket.least));
     return { group, unit, lines, least, most: extent(drawn.map((bucket) => bucket.most))[1] };

@@ -122,7 +122,9 @@ interface Frame {
 type TimeScale = ReturnType<typeof scaleUtc<number>>;
 
 /** The curve of one line: its mean, and behind it all between the least and the most. */
-function curve({ buckets }: Line, colour: string, x: TimeScale, y: (value: number) => number): string {
+function curve(one: Line, x: TimeScale, y: (value: number) => number): string {
+  const { buckets } = one;
+  const colour = colourOf(one);
   const position = (bucket: Bucket | undefined) => x(bucket?.time ?? 0);
   const there = (bucket: Bucket | undefined) => bucket !== undefined;
   const band = area<Bucket | undefined>().digits(1).defined(there).x(position)
@@ -137,18 +139,18 @@ function curve({ buckets }: Line, colour: string, x: TimeScale, y: (value: numbe
 }
 
 /** The names of the lines, each behind a dash of its colour. In one text: who draws it knows how wide letters are. */
-function legend(names: readonly string[], { right, top, text }: Frame): string {
-  const parts = names.map((name, index) => {
-    const colour = colourOf(index);
+function legend(lines: readonly Line[], { right, top, text }: Frame): string {
+  const parts = lines.map((one) => {
+    const colour = colourOf(one);
     // Spaces that XML keeps.
-    return `<tspan fill="${colour}" stroke="${colour}" stroke-width="1.5">—</tspan>\u00a0${escaped(name)}`;
+    return `<tspan fill="${colour}" stroke="${colour}" stroke-width="1.5">—</tspan>\u00a0${escaped(one.what)}`;
   });
   return `<text x="${right}" y="${top - text * 0.6}" font-size="${text}" fill="${COLOURS.text}" text-anchor="end">` +
     `${parts.join("\u00a0\u00a0\u00a0\u00a0")}</text>`;
 }
 
-function colourOf(index: number): string {
-  return COLOURS.lines[index % COLOURS.lines.length] ?? COLOURS.text;
+function colourOf({ colour }: Line): string {
+  return COLOURS.lines[colour % COLOURS.lines.length] ?? COLOURS.text;
 }
 
 function panel({ group, unit, lines, least, most }: Panel, x: TimeScale, ticks: readonly Date[], frame: Frame): string {
@@ -159,13 +161,13 @@ function panel({ group, unit, lines, least, most }: Panel, x: TimeScale, ticks: 
   const written = valuesOf(y, count);
   return [
     words(unit === "" ? group : `${group}, ${unit}`, left, top - text * 0.6, text, COLOURS.quiet),
-    legend(lines.map(({ what }) => what), frame),
+    legend(lines, frame),
     ...y.ticks(count).map((value) =>
       rule(left, sharp(y(value)), right, sharp(y(value)), COLOURS.grid) +
       words(written(value), left - text * 0.6, y(value) + text * 0.35, text, COLOURS.quiet, "end")
     ),
     ...ticks.map((time) => rule(sharp(x(time)), top, sharp(x(time)), bottom, COLOURS.grid)),
-    ...lines.map((one, index) => curve(one, colourOf(index), x, y)),
+    ...lines.map((one) => curve(one, x, y)),
   ].join("");
 }
 

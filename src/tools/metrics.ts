@@ -14,6 +14,8 @@ interface Figure {
   /** What it is drawn together with. */
   readonly group: "Usage" | "Load" | "Network" | "Disk" | "Pressure";
   readonly unit: "%" | "KiB/s" | "";
+  /** Where a chart of nodes and one of guests would else colour the same thing differently (src/chart/panels.ts). */
+  readonly colour?: number;
   readonly of: (row: Fields) => number | undefined;
   /** Left out where it is nought all the time. */
   readonly seldom?: true;
@@ -58,7 +60,7 @@ const ofGuests: readonly Figure[] = [
   { what: "cpu", group: "Usage", unit: "%", of: share("cpu") },
   { what: "memory", group: "Usage", unit: "%", of: share("mem", "maxmem") },
   // Of a VM, PVE does not know how full its disks are: always nought.
-  { what: "disk used", group: "Usage", unit: "%", of: share("disk", "maxdisk"), seldom: true },
+  { what: "disk used", group: "Usage", unit: "%", colour: 3, of: share("disk", "maxdisk"), seldom: true },
   { what: "disk read", group: "Disk", unit: "KiB/s", of: rate("diskread") },
   { what: "disk write", group: "Disk", unit: "KiB/s", of: rate("diskwrite") },
   ...traffic,
@@ -67,11 +69,11 @@ const ofGuests: readonly Figure[] = [
 
 const ofNodes: readonly Figure[] = [
   { what: "cpu", group: "Usage", unit: "%", of: share("cpu") },
-  { what: "io wait", group: "Usage", unit: "%", of: share("iowait") },
+  { what: "io wait", group: "Usage", unit: "%", colour: 5, of: share("iowait") },
   { what: "load", group: "Load", unit: "", of: plain("loadavg") },
-  { what: "memory", group: "Usage", unit: "%", of: share("memused", "memtotal") },
-  { what: "swap", group: "Usage", unit: "%", of: share("swapused", "swaptotal"), seldom: true },
-  { what: "root file system", group: "Usage", unit: "%", of: share("rootused", "roottotal") },
+  { what: "memory", group: "Usage", unit: "%", colour: 1, of: share("memused", "memtotal") },
+  { what: "swap", group: "Usage", unit: "%", colour: 4, of: share("swapused", "swaptotal"), seldom: true },
+  { what: "root file system", group: "Usage", unit: "%", colour: 3, of: share("rootused", "roottotal") },
   ...traffic,
   ...pressures,
 ];
@@ -139,7 +141,13 @@ async function answerOf(
   const { times, series } = seriesIn(rows, figures);
   if (chart !== undefined && series.length > 0) {
     const { drawChart } = await import("../chart/png.ts");
-    const drawn = series.map(({ figure: { what, group, unit }, values }) => ({ what, group, unit, values }));
+    const drawn = series.map(({ figure: { what, group, unit, colour }, values }) => ({
+      what,
+      group,
+      unit,
+      colour,
+      values,
+    }));
     const bytes = await drawChart({ title, times, figures: drawn }, chart);
     if (bytes !== undefined) show({ mimeType: "image/png", bytes });
   }
