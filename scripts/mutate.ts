@@ -14,8 +14,9 @@ import { out } from "../src/cli/terminal.ts";
 import { type Mutant, mutantsOf } from "./mutation/mutants.ts";
 import { makeCache, tryBatch, type Verdict } from "./mutation/processes.ts";
 
-const NAMES = "catalogue rules values gate checks pending backup files headroom policy toolsets names audit redact"
-  .split(" ");
+const NAMES =
+  "catalogue rules values gate checks pending backup files headroom restore move policy toolsets names audit redact"
+    .split(" ");
 const FILES = NAMES.map((name) => `src/safety/${name}.ts`);
 const COPIED = ["src", "scripts", "tests", "docs", "main.ts", "deno.json", "deno.lock", "README.md", ".env.example"];
 const SURVIVORS = "scripts/mutation/survivors.json";

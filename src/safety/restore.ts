@@ -24,16 +24,16 @@ export function readArchive(text: string): Archive {
   for (const line of text.split("\n")) {
     // Snapshots and pending changes follow; vzdump leaves them out, and what it did not write is not restored either.
     if (line.startsWith("[")) break;
-    const disk = /^#qmdump#map:([a-z]+\d+):/.exec(line)?.[1];
-    if (disk !== undefined) saved.add(disk);
-    const [, name, value = ""] = /^([A-Za-z][\w.-]*):\s*(.*?)\s*$/.exec(line) ?? [];
-    if (name !== undefined) options.set(name, value);
+    const disk = /^#qmdump#map:(\w+):/.exec(line);
+    if (disk !== null) saved.add(String(disk[1]));
+    const setting = /^([A-Za-z][\w.-]*):\s*(.*?)\s*$/.exec(line);
+    if (setting !== null) options.set(String(setting[1]), String(setting[2]));
   }
   return { options, saved };
 }
 
 /** Settings that reach the host's devices, directories, memory or programs; no other call sets one either. */
-const HOST = /^(?:args|hookscript|(?:hostpci|parallel|virtiofs|dev)\d+|ivshmem|vmstate|lxc\..+)$/;
+const HOST = /^(?:args|hookscript|(?:hostpci|parallel|virtiofs|dev)\d+|ivshmem|vmstate)$|^lxc\./;
 
 function reachesHost(name: string, value: string): boolean {
   if (/^usb\d+$/.test(name)) return !/^(?:host=)?spice(?:,|$)/.test(value);
@@ -43,7 +43,7 @@ function reachesHost(name: string, value: string): boolean {
 
 /** A drive that PVE generates anew for the VM that it restores. */
 function isCloudInit(value: string): boolean {
-  return /(?:^|[:/])vm-\d+-cloudinit(?:\.\w+)?$/.test(volumeOf(value));
+  return /[:/]vm-\d+-cloudinit(?:\.\w+)?$/.test(volumeOf(value));
 }
 
 /**

@@ -407,7 +407,7 @@ const arguments_: Readonly<Record<string, readonly [number, fc.Arbitrary<unknown
     }),
   ],
   resize_vm_disk: [
-    4,
+    8,
     args({
       vmid: mostly(...vms),
       disk: mostly("scsi0", "scsi0", "virtio0", "efidisk0"),
