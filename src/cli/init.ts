@@ -1,12 +1,14 @@
 /** `init`: guides from nothing to settings that work; with PROXMOX_…=value words, or without a terminal, it asks nothing. */
 import { resolve } from "node:path";
+import { closest } from "../config/closest.ts";
+import { parsePort } from "../config/host.ts";
 import { loadSettings } from "../config/load.ts";
 import { settingRows } from "../config/settings.ts";
 import { trustSystem } from "../confine/environment.ts";
 import { exitCode } from "../doctor/check.ts";
 import { UsageError } from "../errors.ts";
 import { check, guide, problems } from "../init/guide.ts";
-import { COMPARE, hostValues, reach, wordsOf } from "../init/host.ts";
+import { answers, COMPARE, hostValues, isUnknown, lacksPort, reach, wordsOf } from "../init/host.ts";
 import { Cancelled, type Prompts, terminalPrompts } from "../init/prompts.ts";
 import { type Values, whatIsAt, writeSettings } from "../init/settings_file.ts";
 import { clients } from "../install/clients.ts";
@@ -114,9 +116,11 @@ async function givenValues(words: readonly string[]): Promise<Record<string, str
   for (const word of words) {
     const [, name = "", value = ""] = /^([A-Z_]+)=(.*)$/s.exec(word) ?? [];
     if (!names.includes(name)) {
+      const [given = ""] = word.split("=", 1);
+      const near = closest(given.toUpperCase(), names);
       throw new UsageError(
-        `${JSON.stringify(word.split("=", 1)[0])} is no setting.`,
-        "Write it as in PROXMOX_HOST=pve.lan.",
+        `${JSON.stringify(given)} is no setting.`,
+        near === undefined ? "Write it as in PROXMOX_HOST=pve.lan." : `Did you mean ${near}?`,
       );
     }
     if (name === "PROXMOX_TOKEN_VALUE") {
@@ -136,17 +140,19 @@ async function givenValues(words: readonly string[]): Promise<Record<string, str
 
 /** Settles trust where the settings do not: by the system's CAs, or not at all without a person. */
 async function trusted(values: Record<string, string>): Promise<Record<string, string>> {
-  const { PROXMOX_HOST: typed = "" } = values;
-  if (["PROXMOX_FINGERPRINT", "PROXMOX_CA_FILE", "PROXMOX_VERIFY_SSL"].some((name) => values[name] !== undefined)) {
-    return values;
-  }
-  const reached = await reach(values.PROXMOX_PORT === undefined ? typed : `${typed}:${values.PROXMOX_PORT}`);
+  const { PROXMOX_HOST: typed = "", PROXMOX_PORT: port } = values;
+  const trust = ["PROXMOX_FINGERPRINT", "PROXMOX_CA_FILE", "PROXMOX_VERIFY_SSL"];
+  const settled = trust.some((name) => values[name] !== undefined);
+  if (settled && (port !== undefined || !lacksPort(typed))) return values;
+  const reached = await reach(typed, port === undefined ? undefined : parsePort("PROXMOX_PORT", port));
+  if (settled) return answers(reached) ? { ...values, ...hostValues(reached) } : values;
   const { probe } = reached;
   if (probe.reached === "trust") return { ...values, ...hostValues(reached), PROXMOX_VERIFY_SSL: "true" };
   const { certificate } = probe;
   if (certificate === undefined) throw new UsageError(wordsOf(reached));
+  if (!isUnknown(probe)) throw new UsageError(wordsOf(reached));
   throw new UsageError(
-    wordsOf(reached),
+    probe.failure?.message ?? "Its certificate does not verify",
     `Add PROXMOX_CA_FILE=pve-root-ca.pem (scp root@${reached.host}:/etc/pve/pve-root-ca.pem .), or, once you have compared it ` +
       `(${COMPARE}), PROXMOX_FINGERPRINT=${certificate.fingerprint}.`,
   );

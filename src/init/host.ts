@@ -26,14 +26,19 @@ export interface Reached {
 /** Seconds for each step of the way. */
 const PATIENCE = 10;
 
-/** The ports that are tried: an address pasted without one is often that of a reverse proxy. */
+/** Whether an address was pasted without a port: it is often that of a reverse proxy. @throws {UsageError} for no address */
+export function lacksPort(typed: string): boolean {
+  return /^https:/i.test(typed) && parseHost(typed).port === undefined;
+}
+
+/** The ports that are tried. */
 function portsFor(typed: string, port: number | undefined): readonly number[] {
   if (port !== undefined) return [port];
-  return /^https:/i.test(typed) ? [8006, 443] : [8006];
+  return lacksPort(typed) ? [8006, 443] : [8006];
 }
 
 /** Whether something speaks TLS there, trusted or not. */
-function answers({ probe }: Pick<Reached, "probe">): boolean {
+export function answers({ probe }: Pick<Reached, "probe">): boolean {
   return probe.reached === "tls" || probe.reached === "trust";
 }
 
@@ -41,10 +46,15 @@ function isUnresolved({ failure }: Probe): boolean {
   return / cannot be resolved /.test(failure?.message ?? "");
 }
 
-/** Looks at the address; at the second port only where nothing listens at the first. @throws {UsageError} for no address */
-export async function reach(typed: string, trust: Trust = { mode: "system" }): Promise<Reached> {
-  const { host, port } = parseHost(typed);
+/**
+ * Looks at the address; at the second port only where nothing listens at the first.
+ * @param usual the port where the address has none
+ * @throws {UsageError} for no address
+ */
+export async function reach(typed: string, usual?: number): Promise<Reached> {
+  const { host, port = usual } = parseHost(typed);
   const ports = portsFor(typed, port);
+  const trust: Trust = { mode: "system" };
   let first: Reached | undefined;
   for (const port of ports) {
     const found = { host, port, probe: await probe({ host, port, trust, timeoutSeconds: PATIENCE }), tried: ports };
@@ -55,6 +65,11 @@ export async function reach(typed: string, trust: Trust = { mode: "system" }): P
   }
   if (first === undefined) throw new Error("No port was tried");
   return first;
+}
+
+/** Whether nothing is wrong with the certificate but that nobody whom this machine knows vouches for it. */
+export function isUnknown({ failure }: Probe): boolean {
+  return / which neither Mozilla nor /.test(failure?.message ?? "");
 }
 
 /** What is wrong, and what to do about it. */
@@ -120,8 +135,9 @@ async function askTrust(prompts: Prompts, reached: Reached): Promise<Found | und
   }
   const { failure } = reached.probe;
   // That no CA is known yet is what the next question is about; all else has a remedy of its own.
-  const unknown = /which neither Mozilla nor/.test(failure?.message ?? "");
-  prompts.fault(unknown ? `${failure?.message}: as every PVE that made its own` : wordsForPerson(reached));
+  prompts.fault(
+    isUnknown(reached.probe) ? `${failure?.message}: as every PVE that made its own` : wordsForPerson(reached),
+  );
   for (;;) {
     const how = await prompts.choose("How shall its certificate be checked?", [
       { value: "ca", label: "By the cluster's own CA", hint: "best: it outlives renewals; needs a copy of one file" },

@@ -252,6 +252,14 @@ Deno.test({
       const unknown = await unattended([host, user, `--output=${file}`], demoToken.secret);
       assert.equal(unknown.code, 2);
       assert.ok(unknown.stderr.includes(`PROXMOX_FINGERPRINT=${server.fingerprint}`), unknown.stderr);
+      assert.equal(unknown.stderr.match(/What to do:/g)?.length, 1, unknown.stderr);
+      const mistyped = await unattended([host, "PROXMOX_FINGERPRIN=x"], demoToken.secret);
+      assert.deepEqual([mistyped.code, /Did you mean PROXMOX_FINGERPRINT\?/.test(mistyped.stderr)], [2, true]);
+      const apart = ["PROXMOX_HOST=https://127.0.0.1/ui", `PROXMOX_PORT=${server.port}`, user];
+      assert.match(
+        (await unattended(apart, demoToken.secret)).stderr,
+        new RegExp(`127\\.0\\.0\\.1:${server.port}: its certificate`),
+      );
       const pin = `PROXMOX_FINGERPRINT=${server.fingerprint}`;
       const wrong = await unattended([host, user, pin, `--output=${file}`], "00000000-0000-4000-8000-0000000000ff");
       assert.equal(wrong.code, 1);
