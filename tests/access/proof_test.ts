@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Grants } from "../../src/access/grants.ts";
 import { look } from "../../src/access/look.ts";
-import { grantLine, setUpCommands, subjectOf } from "../../src/access/pveum.ts";
+import { grantLine, grantLines, setUpCommands, subjectOf } from "../../src/access/pveum.ts";
 import { judgeTools, lacksOf, type ToolAccess } from "../../src/access/report.ts";
 import { planFor, type Wish } from "../../src/access/roles.ts";
 import { textOf } from "../../src/mcp/content.ts";
@@ -31,6 +31,8 @@ const selections: readonly (readonly [string, (tool: Tool) => boolean])[] = [
   ["read only", ({ tier }) => tier === "read"],
   ["without backups and exec", (tool) => tool.tier !== "exec" && !needsBackup(tool)],
   ["everything", () => true],
+  ["with backups, without exec", ({ tier }) => tier !== "exec"],
+  ["with exec, without backups", (tool) => !needsBackup(tool)],
 ];
 
 function needsBackup(tool: Tool): boolean {
@@ -148,10 +150,19 @@ for (const one of cases.filter(({ name, separated }) => separated === !name.incl
         assert.deepEqual(shown.map(({ tool }) => tool), broken);
         for (const { lack } of lacksOf(judged)) assert.ok(lack.any.includes(privilege), JSON.stringify(lack));
         // Following the remedy to the letter makes it work.
-        const mended = without(one, role, privilege);
-        runPveum(mended, lacksOf(judged).map(({ lack }) => grantLine(lack, subject, 9)));
-        assert.deepEqual((await report(mended, one.wish)).filter(({ verdict }) => verdict !== "works"), []);
-        assert.deepEqual([...await tryAll(mended, one.wish)].filter(([, why]) => why !== ""), []);
+        const lines = {
+          check_permissions: lacksOf(judged).map(({ lack }) => grantLine(lack, subject, 9)),
+          doctor: judged.filter(({ lacks }) => lacks.length > 0)
+            .map(({ tool, lacks }) => grantLines(tool, lacks, subject, 9)),
+        };
+        for (const [by, commands] of Object.entries(lines)) {
+          const mended = without(one, role, privilege);
+          runPveum(mended, commands);
+          assert.deepEqual((await report(mended, one.wish)).filter(({ verdict }) => verdict !== "works"), [], by);
+          // Once is enough: both have brought the same privileges by now.
+          if (by !== "doctor") continue;
+          assert.deepEqual([...await tryAll(mended, one.wish)].filter(([, why]) => why !== ""), [], by);
+        }
       });
     }
   }
