@@ -69,7 +69,7 @@ const ofGuests: readonly Figure[] = [
 
 const ofNodes: readonly Figure[] = [
   { what: "cpu", group: "Usage", unit: "%", of: share("cpu") },
-  { what: "io wait", group: "Usage", unit: "%", colour: 5, of: share("iowait") },
+  { what: "io wait", group: "Usage", unit: "%", colour: 2, of: share("iowait") },
   { what: "load", group: "Load", unit: "", of: plain("loadavg") },
   { what: "memory", group: "Usage", unit: "%", colour: 1, of: share("memused", "memtotal") },
   { what: "swap", group: "Usage", unit: "%", colour: 4, of: share("swapused", "swaptotal"), seldom: true },
