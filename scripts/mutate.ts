@@ -15,7 +15,7 @@ import { type Mutant, mutantsOf } from "./mutation/mutants.ts";
 import { makeCache, tryBatch, type Verdict } from "./mutation/processes.ts";
 
 const NAMES =
-  "catalogue rules values gate checks pending backup files headroom restore move policy toolsets names audit redact"
+  "catalogue rules values gate exec exec_program checks pending backup files headroom restore move policy toolsets names audit redact"
     .split(" ");
 const FILES = NAMES.map((name) => `src/safety/${name}.ts`);
 const COPIED = ["src", "scripts", "tests", "docs", "main.ts", "deno.json", "deno.lock", "README.md", ".env.example"];
@@ -26,7 +26,22 @@ const BATCH = 60;
 
 /** The test of the changed file comes first; then these, the fastest first. */
 const TESTED = [
-  ...["rules", "names", "redact", "audit", "headroom", "policy", "toolsets", "refused", "checks", "catalogue", "values"]
+  ...[
+    "rules",
+    "names",
+    "redact",
+    "audit",
+    "headroom",
+    "policy",
+    "toolsets",
+    "refused",
+    "checks",
+    "catalogue",
+    "values",
+    "exec",
+    "exec_program",
+    "exec_policy",
+  ]
     .map((name) => `tests/safety/${name}_test.ts`),
   "tests/tools/declarations_test.ts",
   "tests/guarantee/leaks_test.ts",

@@ -4,7 +4,6 @@ import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { Refusal } from "../../src/errors.ts";
 import { admitExec, type ExecRequest, isAdmittedExec, LONGEST_ARGV } from "../../src/safety/exec.ts";
-import { FORCED, INLINE } from "../../src/safety/exec_program.ts";
 
 const base: ExecRequest = { kind: "container", vmid: 250, node: "pve1", seconds: 60, input: false, argv: ["true"] };
 
@@ -85,14 +84,4 @@ Deno.test("only the gate makes what may be sent, and nobody changes it afterward
   const command = admitExec(base);
   assert.ok(!isAdmittedExec({ ...command }));
   assert.ok(Object.isFrozen(command));
-});
-
-Deno.test("neither program on the host has a shell or an eval in it, and both start the same two shapes", () => {
-  for (const program of [INLINE, FORCED]) {
-    const code = program.replaceAll(/^#.*$/gm, "");
-    assert.doesNotMatch(code, /\beval\b|\bsystem\b|`|\bqx\b|\bopen\b|\bdo\s+['"$]|-c\b|sh\b(?!apes?\b)/);
-    assert.match(code, /container => \['pct', 'exec', \$vmid, '--keep-env', 0\]/);
-    assert.match(code, /vm => \['qm', 'guest', 'exec', \$vmid, /);
-    assert.equal(code.match(/\bexec \{/g)?.length, 1);
-  }
 });
