@@ -42,6 +42,15 @@ const IN_LINE = 40_000;
 /** Everything that a line may hold: no login shell gives any of it a meaning (sh, bash, zsh, fish). */
 const PLAIN = /^[A-Za-z0-9_./=+ -]+$/;
 
+/**
+ * The last look at a line, whatever has built it.
+ * @throws {Refusal} for a character that some shell may read
+ */
+export function checkLine(line: string): string {
+  if (!PLAIN.test(line)) throw new Refusal("Refused: the line holds a character that a shell may read");
+  return line;
+}
+
 function base64url(bytes: Uint8Array | string): string {
   return Buffer.from(bytes).toString("base64url");
 }
@@ -101,8 +110,8 @@ export function admitExec({ kind, vmid: number, node, seconds, input, argv }: Ex
   const bytes = Buffer.from(argv.join("\0"));
   const cut = Math.min(bytes.length, IN_LINE);
   const head = `${seconds} ${input ? 1 : 0} ${bytes.length - cut} ${where}\0`;
-  const line = `${BOOTSTRAP} ${kind} ${guest} ${base64url(Buffer.concat([Buffer.from(head), bytes.subarray(0, cut)]))}`;
-  if (!PLAIN.test(line)) throw new Refusal("Refused: the line holds a character that a shell may read");
+  const data = base64url(Buffer.concat([Buffer.from(head), bytes.subarray(0, cut)]));
+  const line = checkLine(`${BOOTSTRAP} ${kind} ${guest} ${data}`);
   const command: AdmittedExec = Object.freeze({ line, lead: Uint8Array.from(bytes.subarray(cut)) });
   admitted.add(command);
   return command;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { Refusal } from "../../src/errors.ts";
-import { admitExec, type ExecRequest, isAdmittedExec, LONGEST_ARGV } from "../../src/safety/exec.ts";
+import { admitExec, checkLine, type ExecRequest, isAdmittedExec, LONGEST_ARGV } from "../../src/safety/exec.ts";
 
 const base: ExecRequest = { kind: "container", vmid: 250, node: "pve1", seconds: 60, input: false, argv: ["true"] };
 
@@ -77,6 +77,29 @@ Deno.test("numbers, kinds, times and arguments that cannot be are refused", () =
     const request = { ...base };
     Object.assign(request, more);
     assert.throws(() => admitExec(request), Refusal, JSON.stringify(more));
+  }
+});
+
+Deno.test("the longest command and what goes into the line are as stated, to the byte", () => {
+  const admit = (length: number) => admitExec({ ...base, argv: ["prog", "x".repeat(length)] });
+  assert.equal(LONGEST_ARGV, 120_000);
+  // Each argument counts with the NUL behind it.
+  assert.equal(admit(119_994).lead.length, 119_999 - 40_000);
+  assert.throws(() => admit(119_995), Refusal);
+  assert.equal(admit(39_995).lead.length, 0);
+  assert.equal(admit(39_996).lead.length, 1);
+});
+
+Deno.test("a line is sent exactly if every character in it is plain", () => {
+  const plain = [..."ABYZabyz0189_./=+ -"];
+  for (const line of ["a", "pct exec", ...plain]) assert.equal(checkLine(line), line);
+  assert.throws(() => checkLine(""), Refusal);
+  for (let code = 0; code < 0x250; code++) {
+    const character = String.fromCharCode(code);
+    if (/[A-Za-z0-9]/.test(character) || plain.includes(character)) continue;
+    for (const line of [character, `a${character}`, `${character}a`, `a${character}a`]) {
+      assert.throws(() => checkLine(line), Refusal, JSON.stringify(line));
+    }
   }
 });
 
