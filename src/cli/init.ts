@@ -176,7 +176,11 @@ async function unattended({ words, output, client, force }: InitCommand): Promis
   const chosen = chooseTools(tools, settings.selection, settings.exec !== undefined).filter((tool) =>
     offers(tool, settings)
   );
-  const checks = await check(target, chosen, pool);
+  const { execChecks } = await import("../confine/doctor_job.ts");
+  const checks = [
+    ...await check(target, chosen, pool),
+    ...await execChecks(settings.exec, target.timeoutSeconds),
+  ];
   const bad = problems(checks);
   if (bad !== "") err(clean(bad));
   if (exitCode(checks) === 2 && !force) {

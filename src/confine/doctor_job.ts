@@ -26,8 +26,8 @@ export async function doctorJob(
   return [...checks, ...more];
 }
 
-/** Whether guests can be entered, where that is switched on. */
-async function execChecks(exec: ExecSettings | undefined, timeoutSeconds: number): Promise<Check[]> {
+/** Whether guests can be entered, where that is switched on; a host that is not known is named with its fingerprint. */
+export async function execChecks(exec: ExecSettings | undefined, timeoutSeconds: number): Promise<Check[]> {
   if (exec === undefined) return [];
   const { ssh } = exec;
   if (ssh === undefined) {

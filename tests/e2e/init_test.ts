@@ -18,6 +18,7 @@ import { NEW_SECRET, runPveum } from "../helpers/pveum.ts";
 import { TextLineStream } from "../helpers/lines.ts";
 import { runnable } from "../helpers/runtime.ts";
 import { inherited, serverCommand } from "../helpers/server.ts";
+import { noSshd, sshTest, startSshd } from "../helpers/sshd.ts";
 
 test("from nothing to settings that work", async (world) => {
   await using terminal = world.start();
@@ -277,3 +278,35 @@ Deno.test({
       assert.ok(!shown.stderr.includes(demoToken.secret));
     }),
 });
+
+const entering = runnable("init with flags logs in where guests are entered from, and names a host that is not known");
+
+sshTest(
+  entering.name,
+  noSshd ?? (entering.ignore ? "see its name" : undefined),
+  () =>
+    inWorld(async ({ server, file }) => {
+      await using sshd = await startSshd();
+      const words = [
+        `PROXMOX_HOST=127.0.0.1:${server.port}`,
+        `PROXMOX_USER=${demoToken.id}`,
+        `PROXMOX_FINGERPRINT=${server.fingerprint}`,
+        "PROXMOX_ENABLE_EXEC=true",
+        `PROXMOX_SSH_HOST=127.0.0.1:${sshd.port}`,
+        `PROXMOX_SSH_USER=${sshd.user}`,
+        `PROXMOX_SSH_KEY_FILE=${sshd.key}`,
+        `--output=${file}`,
+      ];
+      const unknown = await unattended(words, demoToken.secret);
+      assert.equal(unknown.code, 1, unknown.stderr);
+      assert.ok(
+        unknown.stderr.replaceAll(/\s+/g, " ").includes(`PROXMOX_SSH_HOST_KEY=${sshd.fingerprint}`),
+        unknown.stderr,
+      );
+      assert.ok(!exists(file));
+      const known = await unattended([...words, `PROXMOX_SSH_HOST_KEY=${sshd.fingerprint}`], demoToken.secret);
+      assert.deepEqual([known.code, known.stderr], [0, ""]);
+      assert.match(Deno.readTextFileSync(file), /^PROXMOX_SSH_HOST_KEY=/m);
+      assert.deepEqual(sshd.calls(), []);
+    }),
+);
