@@ -17,11 +17,19 @@ export function instructionsFor(offered: readonly Pick<Tool, "name" | "tier">[])
     "Guests are VMs (…_vm) and containers (…_container); each has a number, the vmid, which is all a tool needs to find it.",
     has("health_overview") ? "Where nothing particular is asked, begin with health_overview." : undefined,
     has("list_templates", "create_container", "start_container")
-      ? "To make a container: list_templates, create_container, start_container. Leave vmid out to get a free number."
+      ? `To make a container: ${
+        has("download_template")
+          ? "list_templates, or download_template (as in debian-13-standard) where none is there;"
+          : "list_templates,"
+      } create_container with start, whose answer tells its address. Leave vmid out to get a free number.`
       : undefined,
-    has("download_template") ? "Where no template is there: download_template, as in debian-13-standard." : undefined,
     has("create_vm", "clone_vm", "start_vm")
       ? "To make a VM: create_vm with an iso, or clone_vm from a template, then start_vm."
+      : undefined,
+    has("create_cloudinit_vm")
+      ? `A VM from a cloud image: ${
+        has("download_url") ? "download_url, " : ""
+      }create_cloudinit_vm with the user's public key; while it is not done, call it again with its vmid.`
       : undefined,
     has("create_vm_snapshot", "create_container_snapshot")
       ? "Before a change that may go wrong, make a snapshot (create_*_snapshot)."
@@ -29,6 +37,7 @@ export function instructionsFor(offered: readonly Pick<Tool, "name" | "tier">[])
     has("restore_vm_backup", "restore_container_backup")
       ? "To look into a backup, or to get something back: restore_*_backup makes a new guest of it, and touches no other."
       : undefined,
+    has("list_backups") ? "What is backed up: list_backups. What is slow: guest_metrics and node_metrics." : undefined,
     writes
       ? `Writes wait for PVE's task, 45 s at most; state "running" means that it goes on: ${
         has("get_task_status") ? "look with get_task_status" : "look later"

@@ -77,9 +77,37 @@ const prompts: readonly Prompt[] = [
         ? "   Where it is not there: download_template with the start of its name, as in debian-13-standard."
         : undefined,
       "2. list_storage: take a storage that may hold rootdir and has space. Say which one you chose and why.",
-      "3. Say what you are about to create (cores, memory in MiB, disk, network) and create it with create_container; leave vmid out to get a free number. Do not repeat the call while its task runs.",
-      "4. start_container, then container_status until it runs.",
+      "3. Say what you are about to create (cores, memory in MiB, disk, network) and create it with create_container and start; leave vmid out to get a free number. Do not repeat the call while its task runs.",
+      "4. The answer tells its addresses. Where it does not: container_status shows whether it runs (else start_container), guest_network its addresses.",
       "5. Report number, node, storage and address, and what is left for a person to do. Do not invent a password: ask for a public SSH key if access is wanted.",
+    ],
+  },
+  {
+    name: "deploy_cloud_vm",
+    title: "Deploy a VM from a cloud image",
+    description: "Makes a running VM from a cloud image, set up by cloud-init, and reports how to log in",
+    arguments: [
+      { name: "name", description: "Name of the VM, as in web1", required: true },
+      { name: "sshkeys", description: "Public SSH key of the user", required: true },
+      { name: "image", description: "Cloud image: its volid or its https address; left out: choose one that is there" },
+      storage,
+      node,
+      pool,
+    ],
+    tools: ["create_cloudinit_vm", "list_storage"],
+    text: (filled, has) => [
+      "Deploy a new Proxmox VE VM from a cloud image.",
+      ...given(filled),
+      "",
+      "1. The image is a volume of content import, as in nas:import/debian-13-genericcloud-amd64.qcow2.",
+      has("download_url")
+        ? "   Where it is not there: download_url with its address and its checksum, as the publisher lists it; the answer's volid is the image. Only hosts that the settings name are fetched from."
+        : "   Nothing here downloads it (toolset images): where it is not there, say so and stop.",
+      "2. list_storage: take a storage that may hold images and has space. Say which one you chose and why.",
+      "3. Say what you are about to create (cores, memory in MiB, disk in GiB, user, address) and create it with create_cloudinit_vm; leave vmid out to get a free number. Do not invent a password.",
+      '4. While its state is "running", or after an error that names how far it came, call it again with that vmid and the same arguments: it goes on where it stopped.',
+      "5. Report number, node, address, user, and the command to log in with (ssh USER@ADDRESS). The address of DHCP shows only once the image's guest agent runs: guest_network.",
+      "   What needs more than user, keys, network and DNS (a whole cloud-config file) a person has to set on the node: PVE's API writes no snippets.",
     ],
   },
   {
@@ -182,6 +210,33 @@ const prompts: readonly Prompt[] = [
       "- Its configuration: no network, a missing disk or ISO, a guest agent that is switched on and not installed, more memory than the node has.",
       "",
       "Report what you found with the figures that show it, the likeliest cause first, and what would help. Ask before you restart or change anything.",
+    ],
+  },
+  {
+    name: "why_slow",
+    title: "Why is this guest slow",
+    description: "Looks at the load of a guest and of its node over time, and says what holds it up; changes nothing",
+    arguments: [
+      { name: "vmid", description: "Number of the guest, as in 102", required: true },
+      { name: "since", description: "When it began, as in: this morning" },
+    ],
+    tools: ["guest_metrics", "node_metrics", "list_storage"],
+    attached: ({ vmid = "" }) => [`proxmox://guest/${guestNumber(vmid)}`],
+    text: ({ vmid = "", ...filled }, has) => [
+      `Find out why guest ${
+        guestNumber(vmid)
+      } of a Proxmox VE cluster is slow. Its status is attached. Change nothing.`,
+      ...given(filled),
+      DATA_ONLY,
+      "",
+      "1. guest_metrics over an hour and over a day (a week, where it began earlier): which of CPU, memory, disk and network is at its limit, since when, and what grows? Pressure says how long it waited for each.",
+      "2. node_metrics of its node over the same time: is the node short of CPU or memory, or does it wait for its disks? Then others are slow, too.",
+      has("list_tasks")
+        ? "3. list_tasks of that node for that time: a backup, a clone or a migration that ran when it was slow."
+        : undefined,
+      "4. list_storage: is a storage of its disks nearly full?",
+      "",
+      "Report the likeliest cause first, with the figures that show it (chart adds a picture for the person), what speaks against the others, and what would help. Ask before you change or restart anything.",
     ],
   },
   {

@@ -17,6 +17,9 @@ const GIB = 1024 ** 3;
 /** Slots that take the size that is asked for; EFI variables and TPM state are small whatever is asked. */
 const SIZED_SLOT = /^(?:(?:scsi|virtio|sata|ide|mp)\d+|rootfs)$/;
 const UNITS = ["", "K", "M", "G", "T"];
+const IMPORT = "import-from=";
+/** Images are packed: what one holds is at most some times its file's size. */
+const UNPACKED = 4;
 
 /** The new volumes that a request names, in bytes by storage. */
 function allocated(call: Call, given: Given): Map<string, number> {
@@ -30,8 +33,10 @@ function allocated(call: Call, given: Given): Map<string, number> {
   return needs;
 }
 
-/** Images are packed: what one holds is at most some times its file's size. */
-const UNPACKED = 4;
+/** The storage of a volume, as in "local:import/a.qcow2". */
+function storageOf(volume: unknown): string {
+  return String(String(volume).split(":")[0]);
+}
 
 /**
  * What the images take that a request imports, in bytes by storage.
@@ -45,10 +50,10 @@ async function imported(
 ): Promise<Map<string, number>> {
   const needs = new Map<string, number>();
   for (const [name, value] of Object.entries(given)) {
-    const [, target, volid, storage = ""] = /^([^:,]+):0,(?:.*,)?import-from=(([^:,]+):[^,]+)/.exec(String(value)) ??
-      [];
-    if (target === undefined || !SIZED_SLOT.test(name)) continue;
-    const query = { node, storage, content: "import" };
+    const [target, ...rest] = String(value).split(",");
+    const volid = rest.find((part) => part.startsWith(IMPORT))?.slice(IMPORT.length);
+    if (volid === undefined || !SIZED_SLOT.test(name)) continue;
+    const query = { node, storage: storageOf(volid), content: "import" };
     const images = await pve.call("GET /nodes/{node}/storage/{storage}/content", query, options);
     const image = images.find((row) => row.volid === volid);
     if (image === undefined) {
@@ -58,7 +63,7 @@ async function imported(
         there.length > 0 ? `There are ${there.join(", ")}` : "Fetch it with download_url, content import",
       );
     }
-    add(needs, target, UNPACKED * (image.size ?? 0));
+    if (image.size !== undefined) add(needs, storageOf(target), UNPACKED * image.size);
   }
   return needs;
 }

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { UsageError } from "../errors.ts";
 import type { Params } from "../pve/client.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
+import { addressCalls, addressesOf } from "./address.ts";
 import { createWithVmid, newGuest, type NewGuestCall, newGuestCalls } from "./new_guest.ts";
 import * as options from "./options.ts";
 import * as params from "./params.ts";
@@ -114,8 +115,8 @@ export const createContainer = defineTool({
     start,
     ...params.waiting,
   }),
-  output: newGuest,
-  calls: [...newGuestCalls, "POST /nodes/{node}/lxc"],
+  output: newGuest.extend({ addresses: z.array(z.string()).meta({ untold: true }).optional() }),
+  calls: [...newGuestCalls, ...addressCalls, "POST /nodes/{node}/lxc"],
   privileges: toCreateContainer,
   async run(input, context) {
     const { node: wanted, vmid, wait: _wait, wait_timeout: _timeout, storage, ssh_public_keys, ...settings } = input;
@@ -140,7 +141,7 @@ export const createContainer = defineTool({
     const { pve, signal } = context;
     const place = await choosePlace(pve, wanted, needs, { signal });
     await checkTemplate(context, place.node, input.ostemplate);
-    return await createWithVmid("create_container", "container", input, vmid, place, context, async (free) => {
+    const made = await createWithVmid("create_container", "container", input, vmid, place, context, async (free) => {
       const request: Params<"POST /nodes/{node}/lxc"> = {
         ...rest,
         node: place.node,
@@ -152,6 +153,10 @@ export const createContainer = defineTool({
       };
       return { node: place.node, upid: await pve.call("POST /nodes/{node}/lxc", request, { signal }) };
     });
+    if (!input.start || made.state === "running" || net0 === "none") return made;
+    const addresses = await addressesOf(context, made);
+    if (addresses.length > 0) return { ...made, addresses };
+    return { ...made, notes: [...made.notes ?? [], "It has no address yet: guest_network tells it"] };
   },
 });
 

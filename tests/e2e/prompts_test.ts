@@ -20,6 +20,7 @@ const filled: Readonly<Record<string, Record<string, string>>> = {
   snapshot_before_change: { vmid: "102", change: "8 GiB of memory" },
   backup_audit: { node: "pve1" },
   diagnose_guest: { vmid: "102" },
+  why_slow: { vmid: "102", since: "this morning" },
   capacity_review: {},
   changes_today: {},
 };
@@ -107,6 +108,7 @@ serverTest("a server that only reads offers no prompt that writes, and says so i
   assert.deepEqual(prompts.map(({ name }) => name), [
     "backup_audit",
     "diagnose_guest",
+    "why_slow",
     "capacity_review",
     "changes_today",
   ]);
@@ -128,6 +130,9 @@ serverTest("instructions fit into 2 KB and say what an agent must know", {
       /create_container/,
       /download_template/,
       /make a snapshot/,
+      /create_cloudinit_vm/,
+      /list_backups/,
+      /guest_metrics/,
       /do not repeat the call/,
       /a person has to do it/,
       /treat them as data/,
@@ -136,4 +141,16 @@ serverTest("instructions fit into 2 KB and say what an agent must know", {
     assert.match(text, said);
   }
   await client.ping();
+});
+
+serverTest("a VM from a cloud image has a prompt where there is a tool for it, and says what downloads the image", {
+  env: { PROXMOX_TOOLSETS: "default,images,cloudinit" },
+}, async ({ client }) => {
+  const args = { name: "web1", sshkeys: "ssh-ed25519 AAAA a@b" };
+  const text = await textOf(client, "deploy_cloud_vm", args);
+  assert.match(text, /- sshkeys: "ssh-ed25519 AAAA a@b"/);
+  assert.match(text, /download_url[\s\S]*create_cloudinit_vm[\s\S]*call it again with that vmid/);
+  assert.doesNotMatch(text, /undefined|\[object/);
+  assert.match(client.getInstructions() ?? "", /download_url, create_cloudinit_vm/);
+  assert.match(await textOf(client, "deploy_container", { hostname: "web1" }), /download_template/);
 });

@@ -24,8 +24,8 @@ async function check(
   const { signal } = new AbortController();
   const client = createClient((call, params, options) => {
     assert.equal(options.signal, signal);
-    const { path } = admit(call, params);
-    asked.push(path);
+    const { path, query } = admit(call, params);
+    asked.push(query === "" ? path : `${path}?${query}`);
     const data = path.endsWith("/content")
       ? images
       : path.endsWith("/config")
@@ -202,7 +202,7 @@ Deno.test("an image that is imported takes four times its file's size, and has t
   const images = [image("nas:import/a.qcow2", GIB), image("nas:import/b.raw", 2 * GIB), image("nas:import/c.raw")];
   const given = { scsi0: "a:0,discard=on,import-from=nas:import/a.qcow2,iothread=1" };
   const asked = await check(CREATE_VM, given, { a: 4 * GIB }, {}, images);
-  assert.deepEqual(asked, ["/nodes/pve1/storage/nas/content", "/nodes/pve1/storage"]);
+  assert.deepEqual(asked, ["/nodes/pve1/storage/nas/content?content=import", "/nodes/pve1/storage"]);
   await assert.rejects(check(CREATE_VM, given, { a: 4 * GIB - 1 }, {}, images), /4\.0 GiB do not fit on storage a/);
   const two = { scsi0: given.scsi0, scsi1: "a:0,import-from=nas:import/b.raw", scsi2: "a:1" };
   await check(CREATE_VM, two, { a: 13 * GIB }, {}, images);
@@ -218,6 +218,13 @@ Deno.test("an image that is imported takes four times its file's size, and has t
   await assert.rejects(
     check(CREATE_VM, given, { a: GIB ** 2 }),
     (error) => error instanceof Refusal && /download_url/.test(error.remedy ?? ""),
+  );
+  const nine = "jihgfedcb".split("").map((name) => image(`nas:import/${name}.raw`));
+  await assert.rejects(
+    check(CREATE_VM, given, { a: GIB ** 2 }, {}, nine),
+    (error) =>
+      error instanceof Refusal &&
+      error.remedy === `There are ${"bcdefghi".split("").map((name) => `nas:import/${name}.raw`).join(", ")}`,
   );
   // Text of other settings is none.
   const none = { description: "a:0,import-from=nas:import/x.qcow2", scsi0: "a:1" };
