@@ -116,12 +116,14 @@ export async function examine(options: ExamineOptions): Promise<Check[]> {
   try {
     const nodes = await pve.call("GET /nodes", {});
     const found = await look(pve);
+    const pools = settings.pool === undefined ? [] : await pve.call("GET /pools", {});
     add(...rightsChecks({
       look: found,
       tools,
       subject: subjectOf(target.tokenId),
       pve: major(text),
       pool: settings.pool,
+      pools: pools.flatMap(({ poolid }) => poolid ?? []).sort(),
       offline: nodes.filter(({ status }) => status === "offline").map(({ node }) => node).sort(),
     }));
   } catch (error) {

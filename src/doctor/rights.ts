@@ -16,6 +16,8 @@ export interface RightsInput {
   readonly pve: PveMajor;
   /** PROXMOX_POOL. */
   readonly pool: string | undefined;
+  /** The pools that PVE tells of: those with Pool.Audit. */
+  readonly pools: readonly string[];
   /** Nodes that are off. */
   readonly offline: readonly string[];
 }
@@ -88,14 +90,26 @@ function bridgesCheck({ look }: RightsInput): Check {
     : ok("bridges", `May connect guests to ${list(has)}, not to ${list(lacks)} (SDN.Use)`);
 }
 
-function poolsCheck({ look, pool }: RightsInput): Check {
+function poolsCheck({ look, pool, pools }: RightsInput): Check {
   const { grants } = look;
-  const pools = grants.paths.filter((path) => /^\/pool\/./.test(path) && relevant(path, grants.at(path)).length > 0);
+  const apart = grants.paths.filter((path) => /^\/pool\/./.test(path) && relevant(path, grants.at(path)).length > 0);
   if (pool === undefined) {
-    return ok("pools", pools.length === 0 ? "No pool is set apart" : `Privileges of its own on ${list(pools)}`);
+    return ok("pools", apart.length === 0 ? "No pool is set apart" : `Privileges of its own on ${list(apart)}`);
   }
   const path = `/pool/${pool}`;
-  if (relevant(path, grants.at(path)).length > 0) return ok("pools", `PROXMOX_POOL=${pool} is within reach`);
+  if (pools.includes(pool)) return ok("pools", `PROXMOX_POOL=${pool} is within reach`);
+  if (grants.at(path).has("Pool.Audit")) {
+    return warning(
+      "pools",
+      `PROXMOX_POOL is ${JSON.stringify(pool)}, and there is no such pool`,
+      `Correct it${
+        pools.length === 0 ? "" : ` (there are ${list(pools)})`
+      }, or make it on the PVE host: pveum pool add ${pool}`,
+    );
+  }
+  if (relevant(path, grants.at(path)).length > 0) {
+    return ok("pools", `PROXMOX_POOL=${pool} is within reach, if it exists: without Pool.Audit, PVE does not tell`);
+  }
   return warning(
     "pools",
     `PROXMOX_POOL is ${JSON.stringify(pool)}, and the token may do nothing there: the pool may not exist`,

@@ -235,6 +235,15 @@ Deno.test({
   },
 });
 
+test("a pool that is not there, and one that is", {}, async ({ env, state }) => {
+  const found = await doctor({ ...env, PROXMOX_POOL: "agents" });
+  assert.deepEqual([found.code, worst(found).id], [1, "pools"]);
+  assert.match(worst(found).says, /PROXMOX_POOL is "agents", and there is no such pool/);
+  assert.match(worst(found).remedy, /there are prod\), or make it on the PVE host: pveum pool add agents/);
+  state.pools.set("agents", { id: "agents", comment: undefined, guests: new Set() });
+  assert.equal((await doctor({ ...env, PROXMOX_POOL: "agents" })).code, 0);
+});
+
 const auditor = { PROXMOX_USER: auditorToken.id, PROXMOX_TOKEN_VALUE: auditorToken.secret };
 
 test(
