@@ -104,10 +104,10 @@ export function startPeer(command: readonly [string, ...string[]], env: Readonly
   };
 }
 
-/** Resident memory in MiB; undefined where the system does not say. */
-export function residentMib(pid: number): number | undefined {
+/** Resident memory in MB; undefined where the system does not say. */
+export function residentMb(pid: number): number | undefined {
   const kib = /^VmRSS:\s+(\d+) kB$/m.exec(said("cat", `/proc/${pid}/status`))?.[1];
-  return kib === undefined ? undefined : Number(kib) / 1024;
+  return kib === undefined ? undefined : Number(kib) * 1024 / 1e6;
 }
 
 /** Milliseconds that all threads of a process have run; undefined where the system does not say. */

@@ -3,6 +3,7 @@ import { flat, oneLine } from "../shape/table.ts";
 import { untrusted } from "../shape/untrusted.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { type LookedUp, lookUp, type Source as From } from "./look_up.ts";
+import { vmidIn } from "./resource_kinds.ts";
 
 /** A completion as MCP has it: at most 100 values. */
 export interface Completion {
@@ -27,6 +28,10 @@ const NOTHING: Completion = { values: [], total: 0, hasMore: false };
 /** How an argument is completed: what to look up, and the value that each row offers, if any. */
 interface Source {
   readonly from: From;
+  /** What to look it up with; undefined where too little is filled in. */
+  readonly args?: (filled: Filled) => Readonly<Record<string, unknown>> | undefined;
+  /** Whether the rows come in an order that says something. */
+  readonly ordered?: boolean;
   readonly value: (row: LookedUp, filled: Filled) => string | undefined;
 }
 
@@ -47,11 +52,21 @@ const sources: Readonly<Record<string, Source>> = {
         : undefined,
   },
   pool: { from: "places", value: ({ pool }) => typeof pool === "string" ? pool : undefined },
+  snapshot: {
+    from: "snapshots",
+    args: ({ vmid, source }) => {
+      const number = vmidIn(vmid ?? source ?? "");
+      return number === undefined ? undefined : { vmid: number };
+    },
+    value: ({ snapshot }) => flat(snapshot),
+    ordered: true,
+  },
   template: {
     from: "list_templates",
+    args: () => ({ kind: "container_template", limit: 500 }),
     value: ({ kind, volid }) => kind === "container_template" ? flat(volid) : undefined,
   },
-  upid: { from: "tasks", value: ({ upid }) => flat(upid) },
+  upid: { from: "tasks", value: ({ upid }) => flat(upid), ordered: true },
 };
 
 /** Completes arguments by their names; what cannot be read offers nothing, as nobody would see an error. */
@@ -60,23 +75,26 @@ export type Complete = (argument: string, text: string, filled: Filled, signal: 
 export function createCompletions(dispatch: Dispatch, now: () => number = Date.now): Complete {
   const kept = new Map<string, { readonly until: number; readonly rows: Promise<LookedUp[] | undefined> }>();
 
-  function rowsOf(from: Source["from"], signal: AbortSignal): Promise<LookedUp[] | undefined> {
-    const present = kept.get(from);
-    if (present !== undefined && present.until > now()) return present.rows;
-    const args = from === "list_templates" ? { kind: "container_template", limit: 500 } : {};
-    const rows = lookUp(dispatch, from, args, signal);
-    kept.set(from, { until: now() + FRESH_MS, rows });
+  function rowsOf(from: From, args: object, signal: AbortSignal): Promise<LookedUp[] | undefined> {
+    for (const [key, { until }] of kept) if (until <= now()) kept.delete(key);
+    const key = JSON.stringify([from, args]);
+    const present = kept.get(key);
+    if (present !== undefined) return present.rows;
+    const rows = lookUp(dispatch, from, { ...args }, signal);
+    kept.set(key, { until: now() + FRESH_MS, rows });
     // A failure is not kept: the next keystroke may find PVE again.
-    rows.then((found) => found === undefined && kept.delete(from));
+    rows.then((found) => found === undefined && kept.delete(key));
     return rows;
   }
 
   return async (argument, text, filled, signal) => {
     const source = Object.hasOwn(sources, argument) ? sources[argument] : undefined;
     if (source === undefined) return NOTHING;
-    const rows = await rowsOf(source.from, signal) ?? [];
+    const args = source.args === undefined ? {} : source.args(filled);
+    if (args === undefined) return NOTHING;
+    const rows = await rowsOf(source.from, args, signal) ?? [];
     const values = [...new Set(rows.flatMap((row) => source.value(row, filled) ?? []))];
-    return matching(values, text, source.from !== "tasks");
+    return matching(values, text, source.ordered !== true);
   };
 }
 

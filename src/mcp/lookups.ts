@@ -1,6 +1,6 @@
 /** Reads that serve completions and resources: declared as tools, so that dispatch runs them, and never listed as such. */
 import { z } from "zod";
-import { listGuests } from "../pve/guests.ts";
+import { findGuest, listGuests } from "../pve/guests.ts";
 import { defineTool } from "../tool.ts";
 
 /** Nodes whose tasks are read for a completion, and how many of each. */
@@ -92,5 +92,28 @@ const tasks = defineTool({
   },
 });
 
+const snapshots = defineTool({
+  ...common,
+  name: "look_up_snapshots",
+  title: "Look up snapshots",
+  description: "Names the snapshots of a guest, the newest first.",
+  input: z.strictObject({ vmid: z.int() }),
+  output: z.object({ rows: z.array(z.object({ snapshot: z.string() })) }),
+  calls: ["GET /cluster/resources", "GET /nodes/{node}/qemu/{vmid}/snapshot", "GET /nodes/{node}/lxc/{vmid}/snapshot"],
+  async run({ vmid }, { pve, signal }) {
+    const { node, kind } = await findGuest(pve, { vmid }, undefined, "", { signal });
+    const rows = kind === "vm"
+      ? await pve.call("GET /nodes/{node}/qemu/{vmid}/snapshot", { node, vmid }, { signal })
+      : await pve.call("GET /nodes/{node}/lxc/{vmid}/snapshot", { node, vmid }, { signal });
+    // PVE lists the present state as one of them, without a time.
+    const taken = rows.filter(({ snaptime }) => snaptime !== undefined);
+    return {
+      rows: taken.sort((a, b) => (b.snaptime ?? 0) - (a.snaptime ?? 0)).flatMap(({ name }) =>
+        name === undefined ? [] : [{ snapshot: name }]
+      ),
+    };
+  },
+});
+
 /** What can be looked up. */
-export const lookups = { guests, nodes, places, tasks } as const;
+export const lookups = { guests, nodes, places, snapshots, tasks } as const;

@@ -117,6 +117,7 @@ const prompts: readonly Prompt[] = [
     arguments: [
       { name: "source", description: "Number of the template or guest to copy, as in 9000", required: true },
       { name: "name", description: "Name of the copy, as in web2", required: true },
+      { name: "snapshot", description: "Snapshot whose state to copy; left out: the present state" },
       storage,
       node,
       pool,
@@ -128,6 +129,7 @@ const prompts: readonly Prompt[] = [
       "",
       "1. list_templates (kind template_guest) shows whether it is a VM or a container; it need not be a template to be copied in full.",
       "2. clone_vm for a VM, clone_container for a container; leave newid out to get a free number. A linked clone (full=false) is quicker, needs a template, and takes no storage. Do not repeat the call while its task runs.",
+      filled.snapshot === undefined ? undefined : "   Give the snapshot as snapname; it takes a full clone.",
       "3. Where the copy would share an address with its source, say so before you start it.",
       "4. start_vm or start_container, then look at its status.",
       "5. Report number, node and state.",

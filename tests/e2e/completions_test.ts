@@ -34,6 +34,14 @@ serverTest("every argument completes from what there is in the cluster", {}, asy
   const sources = await complete(client, { prompt: "clone_from_template" }, "source", "");
   assert.ok(sources.some((source) => source.startsWith("9000 (")), "templates only");
   assert.ok(!sources.some((source) => source.startsWith("102 ")));
+  const snapshot = (filled?: Record<string, string>, text = "") =>
+    complete(client, { prompt: "clone_from_template" }, "snapshot", text, filled);
+  await ok("create_vm_snapshot", { vmid: 102, snapname: "after-upgrade" });
+  assert.deepEqual(await snapshot({ source: "102 (docker)" }), ["after-upgrade", "before-upgrade"], "the newest first");
+  assert.deepEqual(await snapshot({ source: "102" }, "BEFORE"), ["before-upgrade"]);
+  assert.deepEqual(await snapshot({ source: "9000" }), []);
+  assert.deepEqual(await snapshot({ source: "no number" }), []);
+  assert.deepEqual(await snapshot(), [], "of which guest is not said yet");
   const deploy = { prompt: "deploy_container" };
   assert.ok((await complete(client, deploy, "template", "debian")).every((value) => /:vztmpl\/.*debian/.test(value)));
   assert.ok((await complete(client, deploy, "storage", "")).includes("local-lvm"));

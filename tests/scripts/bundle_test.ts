@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { parse } from "@babel/parser";
 import { bitmapOf } from "../helpers/picture.ts";
-import { bundle, LAUNCHER, permissionFlags, WORKER } from "../../scripts/bundle.ts";
+import { ROOT } from "../helpers/server.ts";
+import { bundle, compileArguments, LAUNCHER, permissionFlags, V8_FLAGS, WORKER } from "../../scripts/bundle.ts";
 
 type Node = Readonly<Record<string, unknown>>;
 
@@ -132,4 +133,10 @@ Deno.test("an executable may start nothing, load nothing native, and see no vari
   assert.ok(!flags.some((flag) => /^--allow-(?:env|all|run|ffi|sys)$|^-A$/.test(flag)), flags.join(" "));
   const site = permissionFlags("pve.lan:8006");
   assert.deepEqual(site.filter((flag) => /net|write/.test(flag)), ["--allow-net=pve.lan:8006"]);
+});
+
+Deno.test("executables and deno task start keep V8's heap small alike", async () => {
+  assert.ok(compileArguments("a", "b").includes(`--v8-flags=${V8_FLAGS}`));
+  const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`));
+  assert.ok(String(tasks.start).includes(` --v8-flags=${V8_FLAGS} `));
 });
