@@ -677,6 +677,72 @@ Deno.test("container templates are never backups", () => {
   );
 });
 
+Deno.test("backups, by the names that PVE gives them", () => {
+  const DAY = "2026_11_22-02_00_59";
+  const MOMENT = "2026-11-22T02:00:59Z";
+  const kinds = [
+    { rule: v.vmArchive, kind: "qemu", server: "vm", ends: ["vma", "vma.gz", "vma.lzo", "vma.zst"] },
+    {
+      rule: v.containerArchive,
+      kind: "lxc",
+      server: "ct",
+      ends: ["tar", "tar.gz", "tar.lzo", "tar.zst", "tar.bz2", "tgz"],
+    },
+  ] as const;
+  for (const [index, { rule, kind, server, ends }] of kinds.entries()) {
+    const other = kinds[1 - index] ?? assert.fail();
+    const dump = (rest: string) => `local:backup/vzdump-${kind}-${rest}`;
+    for (const one of [rule, v.archive]) {
+      for (const end of ends) {
+        passes(one, dump(`100-${DAY}.${end}`), dump(`999999999-${DAY}.${end}`));
+        refuses(one, dump(`100-${DAY}.${end}x`), dump(`100-${DAY}${end}`), dump(`100-${DAY}.x${end}`));
+        letters(one, (c) => dump(`100-${DAY}${c}${end}`), ".");
+        if (end.includes(".")) letters(one, (c) => dump(`100-${DAY}.${end.replace(".", c)}`), ".");
+      }
+      const [end] = ends;
+      passes(one, `pbs:backup/${server}/100/${MOMENT}`, `pbs:backup/${server}/999999999/${MOMENT}`);
+      letters(one, (c) => dump(`${c}00-${DAY}.${end}`), DIGITS.replace("0", ""));
+      letters(one, (c) => dump(`1${c}0-${DAY}.${end}`), DIGITS);
+      letters(one, (c) => `pbs:backup/${server}/1${c}0/${MOMENT}`, DIGITS);
+      letters(one, (c) => `${c}a:backup/${server}/100/${MOMENT}`, LETTERS);
+      letters(one, (c) => `a${c}a:backup/${server}/100/${MOMENT}`, `${WORD}._-`);
+      for (const owner of ["99", "1", "", "0100", "1000000000", "1x0", "-100"]) {
+        refuses(one, dump(`${owner}-${DAY}.${end}`), `pbs:backup/${server}/${owner}/${MOMENT}`);
+      }
+      for (const [at, char] of [...DAY].entries()) {
+        const put = (c: string) => dump(`100-${DAY.slice(0, at)}${c}${DAY.slice(at + 1)}.${end}`);
+        letters(one, put, /\d/.test(char) ? DIGITS : char);
+        refuses(one, put(""), put(`${char}${char}`));
+      }
+      for (const [at, char] of [...MOMENT].entries()) {
+        const put = (c: string) => `pbs:backup/${server}/100/${MOMENT.slice(0, at)}${c}${MOMENT.slice(at + 1)}`;
+        letters(one, put, /\d/.test(char) ? DIGITS : char);
+        refuses(one, put(""), put(`${char}${char}`));
+      }
+      refuses(
+        one,
+        "-",
+        "",
+        dump(`100.${end}`),
+        dump(`100-${DAY}.${end}`).replace("backup", "images"),
+        dump(`100-${DAY}.${end}`).replace("backup/", "backup/x/"),
+        dump(`100-${DAY}.${end}`).replace("local:", ""),
+        `/var/lib/vz/dump/vzdump-${kind}-100-${DAY}.${end}`,
+        `pbs:backup/host/100/${MOMENT}`,
+        `pbs:backup/${server}/100`,
+        `pbs:backup/${server}/100/${MOMENT}/x`,
+        `x ${dump(`100-${DAY}.${end}`)}`,
+        `vzdump-openvz-100-${DAY}.tgz`,
+      );
+    }
+    for (const end of other.ends) {
+      refuses(rule, `local:backup/vzdump-${other.kind}-100-${DAY}.${end}`, dump(`100-${DAY}.${end}`));
+    }
+    refuses(rule, `pbs:backup/${other.server}/100/${MOMENT}`);
+    refuses(v.archive, dump(`100-${DAY}.${other.ends[0]}`));
+  }
+});
+
 Deno.test("public keys", () => {
   const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA+/==";
   const sent = (...lines: readonly string[]) => `${lines.join("\n")}\n`;
