@@ -157,7 +157,7 @@ const requests = {
   "GET /nodes/{node}/qemu/{vmid}/snapshot": { params: none },
   "GET /nodes/{node}/lxc/{vmid}/snapshot": { params: none },
   "GET /cluster/backup": { params: none },
-  "GET /nodes/{node}/vzdump/extractconfig": { params: { volume: v.archive }, required: ["volume"] },
+  "GET /nodes/{node}/vzdump/extractconfig": { params: { volume: v.archive } },
   "GET /nodes/{node}/qemu/{vmid}/migrate": { params: { target: v.nodeName } },
   "GET /cluster/backup-info/not-backed-up": { params: none },
   "GET /cluster/ha/status/current": { params: none },
