@@ -101,7 +101,6 @@ export function admitExec({ kind, vmid: number, node, seconds, input, argv }: Ex
   if (kind !== "container" && kind !== "vm") throw new Refusal("Refused: only containers and VMs are entered");
   if (typeof number !== "number") throw new Refusal("Refused: a guest's number is a number");
   const guest = vmid(number, "vmid");
-  if (typeof node !== "string") throw new Refusal("Refused: a node's name is a text");
   const where = nodeName(node, "node");
   if (!Number.isInteger(seconds) || seconds < 1 || seconds > 86_400) {
     throw new Refusal(`Refused timeout=${seconds}: it must be 1 to 86400 seconds`);

@@ -90,6 +90,14 @@ Deno.test("the longest command and what goes into the line are as stated, to the
   assert.equal(admit(39_996).lead.length, 1);
 });
 
+Deno.test("what is wrong is named, and the nearest that is right is taken", () => {
+  assert.throws(() => admitExec({ ...base, vmid: 99 }), /vmid/);
+  assert.throws(() => admitExec({ ...base, node: "a b" }), /node/);
+  assert.throws(() => admitExec({ ...base, seconds: 86_401 }), /timeout=86401/);
+  for (const seconds of [1, 86_400]) assert.equal(readBack(admitExec({ ...base, seconds })).seconds, seconds);
+  for (const vmid of [100, 999_999_999]) assert.equal(readBack(admitExec({ ...base, vmid })).vmid, vmid);
+});
+
 Deno.test("a line is sent exactly if every character in it is plain", () => {
   const plain = [..."ABYZabyz0189_./=+ -"];
   for (const line of ["a", "pct exec", ...plain]) assert.equal(checkLine(line), line);
