@@ -67,10 +67,10 @@ const BOOTSTRAP = [
 ].join(" ");
 
 /**
- * Judges a command and its arguments, for either way into a guest.
+ * Judges a command and its arguments; those for the guest agent are judged by the catalogue.
  * @throws {Refusal} for what cannot be an argument vector of Linux
  */
-export function checkArgv(argv: readonly string[]): void {
+function checkArgv(argv: readonly string[]): void {
   if (argv.length === 0 || argv[0] === "") throw new Refusal("Refused: there is no command", "Give command or argv");
   let size = 0;
   for (const argument of argv) {

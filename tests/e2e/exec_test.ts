@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { isRunning, until } from "../helpers/ssh_client.ts";
 import { inherited, serverCommand, serverTest, shareWithServer } from "../helpers/server.ts";
 import { CT, VM, withExec } from "../helpers/exec.ts";
-import { noSshd, sshTest } from "../helpers/sshd.ts";
+import { noSshd, sshTest, startSshd } from "../helpers/sshd.ts";
 
 const on = { PROXMOX_ENABLE_EXEC: "true" };
 
@@ -284,3 +284,50 @@ sshTest(
       assert.deepEqual(sshd.calls(), [], "nothing is run");
     }),
 );
+
+serverTest(
+  "with everything on there are the 29 tools of the Python server, and the two that move files",
+  { env: { ...on, PROXMOX_TOOLSETS: "all" } },
+  async ({ client }) => {
+    const names = (await client.listTools()).tools.map(({ name }) => name);
+    const power = ["start", "stop", "shutdown", "reboot"].flatMap((verb) => [`${verb}_vm`, `${verb}_container`]);
+    const original = [
+      ...["list_nodes", "node_status", "cluster_resources", "list_vms", "list_containers", "vm_status"],
+      ...["container_status", "vm_config", "container_config", "list_storage", "list_templates", "next_vmid"],
+      ...["allocate_vmid", ...power, "create_container", "create_vm", "clone_vm", "clone_container"],
+      ...["set_vm_config", "set_container_config", "exec_in_container", "exec_in_vm"],
+    ];
+    assert.equal(original.length, 29);
+    assert.deepEqual([...original, "push_file", "pull_file"].filter((name) => !names.includes(name)), []);
+  },
+);
+
+sshTest(
+  "with a host for each node each guest is entered from its own, and a node without one is named",
+  noSshd,
+  async () => {
+    await using other = await startSshd();
+    const env = {
+      PROXMOX_SSH_HOST: `pve2=127.0.0.1:${other.port}`,
+      PROXMOX_SSH_HOST_KEY: other.fingerprint,
+      PROXMOX_SSH_KEY_FILE: other.key,
+      PROXMOX_SSH_PORT: undefined,
+    };
+    await shareWithServer(other.key);
+    Deno.mkdirSync(`${other.root}/lxc/202`);
+    await withExec({ env }, async ({ ok, error, sshd }) => {
+      assert.equal((await ok("exec_in_container", { vmid: 202, command: "true" })).ok, true);
+      assert.match(
+        await error("exec_in_container", { vmid: CT, command: "true" }),
+        /on the node pve1, and PROXMOX_SSH_HOST names no host for it.*pve1=ADDRESS/s,
+      );
+      assert.deepEqual([other.calls().length, sshd.calls().length], [1, 0]);
+    });
+  },
+);
+
+serverTest("what no program can be given is refused for VMs, too", { env: on }, async ({ error, requests }) => {
+  assert.match(await error("exec_in_vm", { vmid: VM, command: "a\0b" }), /NUL/);
+  assert.match(await error("exec_in_vm", { vmid: VM, argv: ["a", "\ud800"] }), /not valid Unicode/);
+  assert.ok(requests.every(({ method }) => method === "GET"));
+});
