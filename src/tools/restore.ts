@@ -27,7 +27,7 @@ const restored = newGuest.extend({
 });
 
 /**
- * The backup and the nodes that reach it.
+ * The backup, a node that reaches it, and whether all do that have the storage.
  * @throws {PveError} kind "missing": no such storage; {UsageError}: no such backup; each names what there is
  */
 async function locate(
@@ -35,7 +35,7 @@ async function locate(
   archive: string,
   node: string | undefined,
   options: SendOptions,
-): Promise<{ volume: Volume; nodes: string[] }> {
+): Promise<{ volume: Volume; node: string; shared: boolean }> {
   const storage = storageOf(archive);
   const rows = await pve.call("GET /cluster/resources", { type: "storage" }, options);
   const places = rows.flatMap((row) =>
@@ -51,15 +51,17 @@ async function locate(
       { kind: "missing", remedy: "list_backups with vmid names a guest's backups, as in nas:backup/vzdump-…" },
     );
   }
+  const vmid = /-(\d+)-|\/(\d+)\//.exec(archive)?.slice(1).find((part) => part !== undefined);
+  const owner = /^[1-9]\d{2,8}$/.test(vmid ?? "") ? { vmid: Number(vmid) } : {};
   const found = await Promise.all((shared ? places.slice(0, 1) : places).map(async (place) => {
-    const query = { node: place.node, storage, content: "backup" };
+    const query = { node: place.node, storage, content: "backup", ...owner };
     const volumes = await pve.call("GET /nodes/{node}/storage/{storage}/content", query, options);
     return { node: place.node, volumes };
   }));
-  const here = found.filter(({ volumes }) => volumes.some(({ volid }) => volid === archive));
-  const volume = here[0]?.volumes.find(({ volid }) => volid === archive);
-  if (volume !== undefined) return { volume, nodes: (shared ? places : here).map((place) => place.node) };
-  const vmid = /-(\d+)-|\/(\d+)\//.exec(archive)?.slice(1).find((part) => part !== undefined);
+  for (const { node, volumes } of found) {
+    const volume = volumes.find(({ volid }) => volid === archive);
+    if (volume !== undefined) return { volume, node, shared };
+  }
   const others = found.flatMap(({ volumes }) => volumes).filter((row) => String(row.vmid) === vmid)
     .sort((a, b) => (b.ctime ?? 0) - (a.ctime ?? 0)).slice(0, MOST_NAMED).map(({ volid }) => volid);
   throw new UsageError(
@@ -115,9 +117,8 @@ async function prepare(
   wish: Wish,
 ) {
   const { pve, signal } = context;
-  const { volume, nodes } = await locate(pve, wish.archive, wish.node, { signal });
-  const [first = ""] = nodes;
-  const archive = readArchive(await pve.call(EXTRACT, { node: first, volume: wish.archive }, { signal }));
+  const { volume, node, shared } = await locate(pve, wish.archive, wish.node, { signal });
+  const archive = readArchive(await pve.call(EXTRACT, { node, volume: wish.archive }, { signal }));
   const container = kind.kind === "container";
   const disks = disksToMake(container, archive);
   // PVE puts all of a container onto one storage; a VM's disks go where they were.
@@ -125,7 +126,7 @@ async function prepare(
   const storages = wish.storage === undefined ? [...new Set(own)] : [wish.storage];
   const needs = storages.map((storage) => ({ storage, content: container ? "rootdir" as const : "images" as const }));
   const backup = { storage: storageOf(wish.archive), content: "backup" as const };
-  const place = await choosePlace(pve, wish.node ?? (nodes.length === 1 ? first : undefined), [backup, ...needs], {
+  const place = await choosePlace(pve, shared ? wish.node : node, [backup, ...needs], {
     signal,
   });
   const name = archive.options.get(container ? "hostname" : "name");
