@@ -185,3 +185,25 @@ serverTest("before PVE 9.1 there are no OCI images, and that is said at once", r
     assert.notEqual((await ok("pull_oci_image", { reference })).state, "running");
   }
 });
+
+serverTest(
+  "a container is made and started although its address may not be read",
+  images,
+  async ({ ok, simulator }) => {
+    const { roles } = simulator.state.access;
+    const made = {
+      ostemplate: "local:vztmpl/debian-13-standard_13.1-2_amd64.tar.zst",
+      storage: "local-lvm",
+      node: "pve1",
+    };
+    const told = await ok("create_container", { ...made, start: true });
+    assert.match(String(told.addresses), /^192\.0\.2\.\d+\/24$/);
+    assert.doesNotMatch(String(told.notes), /address/);
+    assert.equal((await ok("create_container", { ...made })).addresses, undefined);
+    assert.equal((await ok("create_container", { ...made, start: true, net0: "none" })).addresses, undefined);
+    roles.set("PVEAdmin", new Set([...roles.get("PVEAdmin") ?? []].filter((privilege) => privilege !== "VM.Audit")));
+    const { state, addresses, notes, vmid } = await ok("create_container", { ...made, start: true, vmid: 400 });
+    assert.deepEqual([state, addresses, vmid], ["ok", undefined, 400]);
+    assert.match(String(notes), /no address yet: guest_network/);
+  },
+);
