@@ -85,14 +85,14 @@ export class Work {
     return begun;
   }
 
-  /** Waits for the image to be imported, then does the rest. */
-  async afterImport(begun: Promise<StartedTask>) {
+  /** Waits for the image to be imported, then does the rest; `resumed`: an earlier call has begun it, whenever that was. */
+  async afterImport(begun: Promise<StartedTask>, resumed: boolean) {
     const { signal } = this.context;
     const task = await within(begun, { deadline: this.#deadline, signal }, stillBegins, gaveUp);
     const outcome = await settle(this.context, task.upid, this.given, this.#deadline);
     this.#note("create", outcome);
     if (outcome.state === "running") return this.#answer(task, outcome);
-    return await this.#rest(task, false);
+    return await this.#rest(task, resumed);
   }
 
   /** Goes on with a VM that an earlier call has begun; any other is left alone. */

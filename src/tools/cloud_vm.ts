@@ -41,16 +41,17 @@ export const createCloudInitVm = defineTool({
     }
     const work = new Work(given, context);
     const key = callKey(NAME, given);
-    let begun = context.started.get(key);
-    if (begun === undefined) {
+    let earlier = context.started.get(key);
+    if (earlier === undefined) {
       const there = await work.lookFor();
       if (there !== undefined) return await work.goOn(there);
       // Another call may have begun it while this one was looking.
-      begun = context.started.get(key) ?? work.begin();
-      context.started.set(key, begun);
+      earlier = context.started.get(key);
     }
+    const begun = earlier ?? work.begin();
+    context.started.set(key, begun);
     try {
-      const answer = await work.afterImport(begun);
+      const answer = await work.afterImport(begun, earlier !== undefined);
       if (answer.state !== "running") context.started.delete(key);
       return answer;
     } catch (error) {

@@ -269,6 +269,14 @@ Deno.test("admit() knows the slots of each family up to PVE's last one", () => {
       assert.throws(() => admit(call, { ...base(call), [name]: value }), Refusal, name);
     }
   }
+  // One serial port, which is a socket, and only of a VM that is made.
+  const created = admit("POST /nodes/{node}/qemu", { ...vm, serial0: "socket" });
+  assert.equal(new URLSearchParams(created.body).get("serial0"), "socket");
+  for (const name of ["serial1", "serial2", "serial00", "serial"]) {
+    assert.throws(() => admit("POST /nodes/{node}/qemu", { ...vm, [name]: "socket" }), /never sent with it/);
+  }
+  assert.throws(() => admit("POST /nodes/{node}/qemu", { ...vm, serial0: "/dev/ttyS0" }), /Refused serial0/);
+  assert.throws(() => admit(VM_CONFIG, { ...vm, digest, serial0: "socket" }), /never sent with it/);
   // One kind's slots are not the other's.
   assert.throws(() => admit(CT_CONFIG, { ...vm, digest, scsi0: "local-lvm:8" }), /never sent with it/);
   assert.throws(() => admit(VM_CONFIG, { ...vm, digest, mp0: "local-lvm:8,mp=/srv" }), /never sent with it/);
