@@ -48,7 +48,7 @@ export function createGreeting(dispatch: Pick<Dispatch, "offered">): Greeting {
 
   /** What is answered to a request of an era with a handshake. */
   function afterHandshake({ method, params }: Request): Record<string, unknown> | undefined {
-    if (method === "initialize" && !greeted && isUsualHandshake(params)) {
+    if (method === "initialize" && isUsualHandshake(params)) {
       greeted = true;
       const { capabilities, instructions } = self();
       return { protocolVersion: params?.protocolVersion, capabilities, serverInfo: SERVER, instructions };

@@ -132,12 +132,15 @@ const claimed = mostly(
 );
 const method = fc.constantFrom("tools/list", "ping", "server/discover", ...LISTS);
 const first = fc.record({ method: mostly(fc.constant("initialize"), method), params: handshake });
-const listing = fc.record({ method, params: mostly(nothing, fc.record({ cursor: fc.string(), x: nothing }, some)) });
+const listing = fc.record({
+  method,
+  params: mostly(nothing, fc.record({ cursor: fc.jsonValue(), _meta: fc.jsonValue(), x: nothing }, some)),
+});
 const bare = fc.record({ method });
 const beginning = fc.oneof(
   fc.tuple(first, fc.oneof(listing, bare), fc.oneof(listing, bare, first)),
   fc.array(fc.record({ method: mostly(method, fc.string()), params: claimed }), { minLength: 1, maxLength: 2 }),
-  fc.array(fc.oneof(first, listing, bare), { maxLength: 3 }),
+  fc.array(fc.oneof(first, listing, bare, fc.record({ method, params: claimed })), { maxLength: 4 }),
 );
 
 Deno.test("whatever a client begins with, the greeting answers as the SDK does, or not at all", async () => {
@@ -168,6 +171,16 @@ Deno.test("after the greeting the SDK knows whom it speaks with, and answers not
     send(request(6, "tools/call", { name: "list_nodes", arguments: {} }));
     await answer(6);
     assert.deepEqual(rest(), []);
+  }));
+
+Deno.test("a request that names no revision is refused after one that did, whoever answered that", () =>
+  withConnection({}, async ({ send, answer }) => {
+    send(stateless(1, "tools/list"));
+    send(request(2, "tools/list"));
+    send(stateless(3, "tools/list"));
+    for (const id of [1, 3]) assert.ok("result" in await answer(id));
+    const { error } = await answer(2);
+    assert.match(JSON.stringify(error), /-32602.*names no revision/);
   }));
 
 Deno.test("what is asked before the end is answered, also where it takes the SDK", () =>
