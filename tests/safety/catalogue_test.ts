@@ -187,6 +187,13 @@ Deno.test("nothing is sent twice but the parts of a command", () => {
     ["input-data", "a"],
   ]);
   assert.throws(() => admit(EXEC, { ...vm, command: ["sh"], "input-data": ["a", "b"] }), Refusal);
+  for (
+    const command of ["sh", 5, true, {}, { length: 1, 0: "sh" }, undefined, null, [], ["sh", 5], [["sh"]], [undefined]]
+  ) {
+    assert.throws(() => admit(EXEC, { ...vm, command }), Refusal, JSON.stringify(command));
+  }
+  assert.throws(() => admit(EXEC, { ...vm, command: "sh" }), /it must be a list of texts/);
+  assert.throws(() => admit(EXEC, { ...vm, command: [] }), /it must not be empty/);
   assert.throws(() => admit(EXEC, { ...vm, command: ["x".repeat(120_001)] }), Refusal);
   assert.throws(() => admit(EXEC, { ...vm, command: ["sh"], "input-data": "x".repeat(65_537) }), Refusal);
 });
