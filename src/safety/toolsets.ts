@@ -50,7 +50,8 @@ export function chooseTools<T extends Pick<Tool, "name" | "tier" | "toolset">>(
     );
   }
   const wanted = new Set(sets ?? (tools === undefined ? ["default"] : []));
-  if (exec && (sets !== undefined || tools === undefined)) wanted.add("exec");
+  // Without exec the tier keeps its tools out.
+  if (sets !== undefined || tools === undefined) wanted.add("exec");
   const chosen = all.filter(({ name, tier, toolset }) =>
     (exec || tier !== "exec") && !exclude.includes(name) &&
     (wanted.has("all") || wanted.has(toolset) || (wanted.has("default") && toolsets[toolset].byDefault) ||

@@ -67,10 +67,20 @@ Deno.test("commands in guests are offered exactly where they are switched on", (
     ...tools.filter(({ toolset }) => toolset === "core").map(({ name }) => name),
     ...exec,
   ]);
+  assert.deepEqual(with_({ toolsets: ["exec"] }), exec);
+  assert.deepEqual(
+    with_({ toolsets: ["core"], tools: ["list_nodes"] }),
+    with_({ toolsets: ["core"] }),
+    "toolsets bring commands in guests with them, also beside tools that are named",
+  );
   assert.deepEqual(with_({ toolsets: ["all"] }), tools.map(({ name }) => name));
   assert.deepEqual(with_({ tools: ["list_nodes"] }), ["list_nodes"], "tools named alone are all there is");
   assert.deepEqual(with_({ tools: ["exec_in_vm"] }), ["exec_in_vm"]);
   assert.ok(!with_({ exclude: ["push_file"] }).includes("push_file"));
   assert.throws(() => choose({ toolsets: ["exec"] }), /PROXMOX_TOOLSETS names exec, and commands in guests are off/);
+  assert.throws(
+    () => choose({ toolsets: ["exec"] }),
+    (error) => error instanceof UsageError && /PROXMOX_ENABLE_EXEC=true/.test(error.remedy ?? ""),
+  );
   assert.throws(() => choose({ tools: ["exec_in_vm"] }), /PROXMOX_TOOLS names exec_in_vm, and commands/);
 });
