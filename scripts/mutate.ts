@@ -239,7 +239,7 @@ async function main(): Promise<number> {
     const code = report(judged, known, files);
     out(`${Math.round((performance.now() - started) / 1000)} s`);
     const list = Deno.env.get("MUTANTS_OUT");
-    if (list !== undefined) await Deno.writeTextFile(list, JSON.stringify(judged, undefined, 1));
+    if (list !== undefined && list !== "") await Deno.writeTextFile(list, JSON.stringify(judged, undefined, 1));
     if (judged.length === mutants.length) return code;
     out(`${mutants.length - judged.length} mutants were not tried`);
     return 1;

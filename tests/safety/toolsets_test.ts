@@ -12,6 +12,15 @@ const choose = (selection: Partial<Selection>) =>
 const names = tools.filter(({ tier }) => tier !== "exec").map(({ name }) => name);
 const byDefault = tools.filter(({ toolset }) => toolsets[toolset].byDefault).map(({ name }) => name);
 
+Deno.test("what is on by default is said here once more, as every further one costs each user tokens", () => {
+  const on = Object.entries(toolsets).filter(([, { byDefault }]) => byDefault).map(([name]) => name);
+  assert.deepEqual(on, ["core", "inside", "snapshots"]);
+  for (const [name, { what, byDefault }] of Object.entries(toolsets)) {
+    assert.match(what, /\w{4}/, `what ${name} is for`);
+    assert.equal(typeof byDefault, "boolean");
+  }
+});
+
 Deno.test("without a choice the default toolsets are offered", () => {
   assert.deepEqual(choose({}), byDefault);
   assert.deepEqual(choose({ toolsets: ["default"] }), byDefault);
@@ -52,10 +61,19 @@ Deno.test("a name that does not exist stops the start, with the variable and wha
     }
     return assert.fail("it was taken");
   };
-  assert.match(failure({ exclude: ["stop_vms"] }), /PROXMOX_EXCLUDE_TOOLS names "stop_vms".* Did you mean stop_vm\?/);
-  assert.match(failure({ tools: ["zzzzzz"] }), /PROXMOX_TOOLS names "zzzzzz".*The command tools lists them/);
-  assert.match(failure({ toolsets: ["everything"] }), /PROXMOX_TOOLSETS names "everything".*There are core,.*all/);
-  assert.match(failure({ tools: ["stop_vm"], exclude: ["stop_vm"] }), /leave no tool/);
+  assert.match(
+    failure({ exclude: ["stop_vms"] }),
+    /PROXMOX_EXCLUDE_TOOLS names "stop_vms", and there is no such tool\. Did you mean stop_vm\?/,
+  );
+  assert.match(
+    failure({ tools: ["zzzzzz"] }),
+    /PROXMOX_TOOLS names "zzzzzz", and there is no such tool\. The command tools lists them/,
+  );
+  assert.match(
+    failure({ toolsets: ["everything"] }),
+    /PROXMOX_TOOLSETS names "everything", and there is no such toolset\. There are core,.*all/,
+  );
+  assert.match(failure({ tools: ["stop_vm"], exclude: ["stop_vm"] }), /leave no tool.* Choose at least one/);
 });
 
 Deno.test("commands in guests are offered exactly where they are switched on", () => {
