@@ -80,12 +80,11 @@ async function carry(
   let aftermath: ReturnType<typeof setTimeout> | undefined;
   // Closing the channel is what tells the program on the host to end the command.
   const giveUp = () => {
-    reject(
-      new PveError("The call was cancelled, and with it the command: it is told to end, and killed after 5 s", {
-        kind: "cancelled",
-        remedy: "What it had done by then stays done",
-      }),
-    );
+    // What qm has handed to the guest agent is out of the host's reach.
+    const says = command.kind === "vm"
+      ? `The call was cancelled; the command in VM ${command.vmid} goes on until its time is over`
+      : "The call was cancelled, and with it the command: it is told to end, and killed after 5 s";
+    reject(new PveError(says, { kind: "cancelled", remedy: "What it had done by then stays done" }));
   };
   const deadline = setTimeout(() =>
     reject(
