@@ -91,7 +91,7 @@ Deno.test("the longest command and what goes into the line are as stated, to the
 });
 
 Deno.test("what is wrong is named, and the nearest that is right is taken", () => {
-  assert.throws(() => admitExec({ ...base, vmid: 99 }), /Refused vmid=99/);
+  assert.throws(() => admitExec({ ...base, vmid: 99 }), /Refused vmid="99"/);
   assert.throws(() => admitExec({ ...base, node: "a b" }), /Refused node="a b"/);
   assert.throws(() => admitExec({ ...base, seconds: 86_401 }), /timeout=86401/);
   for (const seconds of [1, 86_400]) assert.equal(readBack(admitExec({ ...base, seconds })).seconds, seconds);
