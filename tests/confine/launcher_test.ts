@@ -150,7 +150,7 @@ Deno.test("the launcher has no permission left when the settings cross, and the 
       assignment: { job: { kind: "probe", elsewhere: undefined }, sources: undefined, trace: false },
       target: undefined, audit: undefined, onLog: () => {},
     });
-    const seen = Object.keys(Deno.env.toObject()).filter((name) => /proxy|NODE_TLS|SSLKEY/i.test(name));
+    const seen = Object.keys(Deno.env.toObject()).filter((name) => /^(?:https?|all)_proxy$|NODE_TLS|SSLKEY/i.test(name));
     const findings = await result;
     console.log(JSON.stringify({ left, seen, findings: findings.length }));
   `;
@@ -162,7 +162,13 @@ Deno.test("the launcher has no permission left when the settings cross, and the 
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-prompt", "--cached-only", "-A", "-"],
     cwd: ROOT,
-    env: { ...undermining, NODE_TLS_REJECT_UNAUTHORIZED: "0", SSLKEYLOGFILE: "/nonexistent/keys" },
+    // As npx does, which sets variables of its own that only name proxies.
+    env: {
+      ...undermining,
+      npm_config_noproxy: "",
+      NODE_TLS_REJECT_UNAUTHORIZED: "0",
+      SSLKEYLOGFILE: "/nonexistent/keys",
+    },
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
