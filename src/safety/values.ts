@@ -94,9 +94,9 @@ export function registryIn(reference: unknown): string | undefined {
 export const imageReference: Rule = rule(
   "an image with its registry, which PROXMOX_DOWNLOAD_HOSTS names, and its tag, as in docker.io/library/debian:13",
   (value, name) =>
-    typeof value === "string" && registryIn(value) !== undefined
-      ? value
-      : refuse(name, value, "it must be REGISTRY/NAME:TAG, as in docker.io/library/debian:13"),
+    registryIn(value) === undefined
+      ? refuse(name, value, "it must be REGISTRY/NAME:TAG, as in docker.io/library/debian:13")
+      : String(value),
 );
 /** PVE adds .tar, and would write other letters as _. */
 export const imageFileName = matching(
@@ -234,7 +234,7 @@ const importedDisk: Rule = properties({
 /** What may stand on a disk slot of a VM that is just being made: a copy of a downloaded image, too. */
 export const firstDriveSlot: Rule = rule(
   `${driveSlot.says}. Or a copy of a downloaded image: ${importedDisk.says}`,
-  (value, name) => /(?:^|,)import-from=/.test(String(value)) ? importedDisk(value, name) : driveSlot(value, name),
+  (value, name) => String(value).includes(",import-from=") ? importedDisk(value, name) : driveSlot(value, name),
 );
 
 export const efiDisk: Rule = properties({

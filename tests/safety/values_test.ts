@@ -912,6 +912,7 @@ Deno.test("an image's reference names its registry, and every reader of it sees 
     "nas:5000/a:latest",
     "a.b/a:_",
     "192.0.2.1:5000/a1:1",
+    "a.io/a-1.2_3/b__4:1",
   );
   refuses(v.imageReference, 1, true, "", "a/b:1", "localhost/a:1", "docker.io/a", "docker.io/a:", "docker.io/:1");
   refuses(v.imageReference, " docker.io/a:1", "docker.io/a:1\n", "docker.io/a:1 ", "docker.io/a/:1", "docker.io//a:1");
