@@ -81,6 +81,13 @@ Deno.test("a tool may be called by restoring when that is all it writes, and by 
   }
 });
 
+Deno.test("a tool is of tier exec exactly when it is of toolset exec", () => {
+  const fault = ["Tool look is of one of tier exec and toolset exec, and not of the other"];
+  assert.deepEqual(faultsOf([tool({ tier: "exec" })]), fault);
+  assert.deepEqual(faultsOf([{ ...tool({}), toolset: "exec" }]), fault);
+  assert.deepEqual(faultsOf([{ ...tool({ tier: "exec" }), toolset: "exec" }]), []);
+});
+
 Deno.test("words that only hold a verb stop nothing", () => {
   for (const name of ["information", "freedom_vm", "preformat2ed", "armed", "look"]) {
     assert.deepEqual(faultsOf([tool({ name })]), []);
