@@ -359,3 +359,14 @@ Deno.test("entryOf() refuses what is no call, whatever its type says", () => {
     assert.throws(() => Reflect.apply(entryOf, undefined, [call]), /never sends it/);
   }
 });
+
+Deno.test("what cloud-init is given is asked for by one of three parts, and never without saying which", () => {
+  const dump = "GET /nodes/{node}/qemu/{vmid}/cloudinit/dump";
+  for (const type of ["user", "network", "meta"]) {
+    assert.equal(admit(dump, { ...vm, type }).query, `type=${type}`);
+  }
+  for (const type of ["", "vendor", "User", "user,meta", 1]) {
+    assert.throws(() => admit(dump, { ...vm, type }), /Refused type/);
+  }
+  assert.throws(() => admit(dump, vm), /never sent without type/);
+});
