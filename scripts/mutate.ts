@@ -32,6 +32,8 @@ const TESTED = [
     "redact",
     "audit",
     "headroom",
+    "restore",
+    "move",
     "policy",
     "toolsets",
     "refused",
