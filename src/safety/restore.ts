@@ -15,21 +15,32 @@ export interface Archive {
   readonly options: ReadonlyMap<string, string>;
   /** Of a VM: the disks whose content the backup holds. */
   readonly saved: ReadonlySet<string>;
+  /** What vzdump never writes, and PVE would read otherwise than it is judged here. */
+  readonly odd: string | undefined;
 }
 
 /** Reads what PVE extracts from a backup (captured 372). Comments are the guest's description, but for those of vzdump. */
 export function readArchive(text: string): Archive {
   const options = new Map<string, string>();
   const saved = new Set<string>();
+  let odd: string | undefined;
   for (const line of text.split("\n")) {
-    // Snapshots and pending changes follow; vzdump leaves them out, and what it did not write is not restored either.
-    if (line.startsWith("[")) break;
-    const disk = /^#qmdump#map:(\w+):/.exec(line);
+    // Snapshots and pending changes: vzdump leaves them out, and PVE would restore them as they stand.
+    if (line.startsWith("[")) {
+      odd ??= line;
+      break;
+    }
+    const disk = /^#qmdump#map:(\w+):\S+:\S*:\S*:$/.exec(line);
     if (disk !== null) saved.add(String(disk[1]));
-    const setting = /^([A-Za-z][\w.-]*):\s*(.*?)\s*$/.exec(line);
-    if (setting !== null) options.set(String(setting[1]), String(setting[2]));
+    // PVE takes raw settings of LXC with "=", too, and any character but a line feed in a value.
+    const setting = /^([A-Za-z][\w.-]*):\s*(.*?)\s*$/s.exec(line) ?? /^(lxc\.[\w.-]*)\s*=\s*(.*?)\s*$/s.exec(line);
+    if (setting === null) continue;
+    const name = String(setting[1]);
+    // Of two PVE takes the last that it can read.
+    if (options.has(name) && !name.startsWith("lxc.")) odd ??= `${name} twice`;
+    options.set(name, String(setting[2]));
   }
-  return { options, saved };
+  return { options, saved, odd };
 }
 
 /** Settings that reach the host's devices, directories, memory or programs; no other call sets one either. */
@@ -38,6 +49,8 @@ const HOST = /^(?:args|hookscript|(?:hostpci|parallel|virtiofs|dev)\d+|ivshmem|v
 function reachesHost(name: string, value: string): boolean {
   if (/^usb\d+$/.test(name)) return !/^(?:host=)?spice(?:,|$)/.test(value);
   if (/^serial\d+$/.test(name)) return value !== "socket";
+  // Those that a new container may have; the others mount, make devices, or write to the host's /sys.
+  if (name === "features") return !/^(?:nesting|keyctl|fuse)=\w+(?:,(?:nesting|keyctl|fuse)=\w+)*$/.test(value);
   return HOST.test(name);
 }
 
@@ -63,10 +76,12 @@ export function disksToMake(container: boolean, { options, saved }: Archive): Ma
       }
     } else {
       const parts = value.split(",");
+      // PVE puts no new volume into a line with a blank in it.
+      const blank = /\s/.test(value);
       // PVE keeps the lines of CD-ROMs as they are, and leaves disks out that were kept out of the backup.
-      if (parts.includes("media=cdrom") && (isPlainCdrom(value) || isCloudInit(value))) continue;
-      if (!saved.has(name)) {
-        if (parts.includes("backup=0")) continue;
+      if (parts.includes("media=cdrom") && (isPlainCdrom(value) || isCloudInit(value) && !blank)) continue;
+      if (!saved.has(name) || blank) {
+        if (parts.includes("backup=0") && !blank) continue;
         throw new Refusal(
           `Refused: ${name} (${value}) is named in this backup and not in it, so that the new VM would get the volume of the one that was backed up`,
           BY_HAND,
@@ -96,6 +111,12 @@ export async function refuseRestore(
   const volume = container ? ostemplate : archive;
   if (typeof node !== "string" || typeof volume !== "string") throw new Refusal("Refused: node and backup are missing");
   const backup = readArchive(await pve.call("GET /nodes/{node}/vzdump/extractconfig", { node, volume }, options));
+  if (backup.odd !== undefined) {
+    throw new Refusal(
+      `Refused: this backup's configuration has ${backup.odd}, which PVE writes into no backup: somebody has changed it`,
+      BY_HAND,
+    );
+  }
   for (const [name, value] of backup.options) {
     if (!reachesHost(name, value)) continue;
     throw new Refusal(

@@ -76,10 +76,10 @@ const lines = (config: Readonly<Record<string, string>>, ...saved: string[]) =>
   ].join("\n");
 
 Deno.test("a configuration is read as PVE extracts it: settings, and the disks that are in the backup", () => {
-  const { options, saved } = readArchive(
+  const { options, saved, odd } = readArchive(
     "#a web server: 5\n#qmdump#other:scsi9:x\nagent: 1\nscsi0: a:vm-100-disk-0,size=8G\nname:  web \nempty:\nlxc.idmap: u 0 0 9\n" +
       " indented: 1\nno colon\n9a: 1\nx y: 1\n#qmdump#map:scsi0:drive-scsi0:a:raw:\n#qmdump#map:efidisk0:drive-efidisk0::raw:\n" +
-      "B: 1\nc: 2\nd-e: 3\n#qmdump#map::x\n#qmdump#map:x:x\n ##qmdump#map:scsi4:x\nx#qmdump#map:scsi5:x\n[PENDING]\nscsi1: b:x\n#qmdump#map:scsi1:x:a:raw:\n",
+      "B: 1\nc: 2\nd-e: 3\n#qmdump#map::x\n#qmdump#map:x:x\n#qmdump#map:y:x:a:raw: \nx#qmdump#map:z:x:a:raw:\n ##qmdump#map:scsi4:x\nx#qmdump#map:scsi5:x\n[PENDING]\nscsi1: b:x\n#qmdump#map:scsi1:x:a:raw:\n",
   );
   assert.deepEqual(Object.fromEntries(options), {
     agent: "1",
@@ -91,9 +91,38 @@ Deno.test("a configuration is read as PVE extracts it: settings, and the disks t
     c: "2",
     "d-e": "3",
   });
-  assert.deepEqual([...saved], ["scsi0", "efidisk0", "x"]);
-  const { options: none } = readArchive("");
-  assert.equal(none.size, 0);
+  assert.deepEqual([...saved], ["scsi0", "efidisk0"]);
+  assert.equal(odd, "[PENDING]");
+  const none = readArchive("");
+  assert.equal(none.options.size, 0);
+  assert.equal(none.odd, undefined);
+});
+
+Deno.test("a configuration that no backup has is not restored: PVE would read it otherwise than it is judged", async () => {
+  for (const section of ["[PENDING]\ndelete: scsi0", "[before]\nscsi0: a:vm-100-disk-0", "[special:cloudinit]"]) {
+    await refuses(/has \[.*which PVE writes into no backup.*A person/, VM, vm, `memory: 512\n${section}\n`);
+    await refuses(/has \[/, CONTAINER, container, `rootfs: a:x\n${section}\n`);
+  }
+  // PVE skips a setting that it cannot read, and keeps the one before.
+  await refuses(/has usb0 twice/, VM, vm, "usb0: host=1-2\nusb0: spice,x=1\n");
+  await refuses(/has scsi0 twice/, VM, vm, "scsi0: a:vm-100-disk-0\nscsi0: none,media=cdrom\n[x]\n");
+  // What PVE would not give a new volume.
+  for (
+    const value of [
+      "a:vm-100-disk-0 ,size=8G",
+      "a:vm-100-disk-0,backup=0,x=a b",
+      "a:vm-100-cloudinit,media=cdrom,x=a\tb",
+    ]
+  ) {
+    await refuses(/is named in this backup and not in it/, VM, vm, lines({ scsi0: value }, "scsi0"));
+  }
+  await check(VM, vm, lines({ ide2: "local:iso/a b.iso,media=cdrom" }));
+  await refuses(/not in it/, VM, vm, "scsi0: a:vm-100-disk-0\n#qmdump#map:scsi0:drive-scsi0:a:raw\n");
+  // Perl's "." is any character but a line feed.
+  for (const end of ["\u2028", "\u2029", "\r"]) await refuses(/has args/, VM, vm, `args: -device${end}x\n`);
+  for (const raw of ["lxc.mount.entry = /x y", "lxc.mount.entry=/x", "lxc.a: 1\nlxc.a: 2"]) {
+    await refuses(/has lxc\..*reaches the host/, CONTAINER, container, `rootfs: a:x\n${raw}\n`);
+  }
 });
 
 Deno.test("the number has to be free, as for any new guest", async () => {
@@ -144,6 +173,12 @@ Deno.test("settings that reach the host are for a person", async () => {
     ["dev255", "/dev/dri/card0"],
     ["lxc.idmap", "u 0 0 65536"],
     ["lxc.mount.entry", "/x y none bind"],
+    ["features", "mount=nfs"],
+    ["features", "nesting=1,mknod=1"],
+    ["features", "force_rw_sys=1,nesting=1"],
+    ["features", "nesting=1,xkeyctl=1"],
+    ["features", "nesting=1;mknod=1"],
+    ["features", ""],
   ];
   for (const [name, value] of reaching) {
     const why = new RegExp(`has ${name}, which reaches the host: .*A person can restore it`);
@@ -183,6 +218,10 @@ Deno.test("settings that reach the host are for a person", async () => {
     ["serial0x", "/dev/ttyS0"],
     ["onboot", "1"],
     ["protection", "1"],
+    ["features", "nesting=1"],
+    ["features", "fuse=1,keyctl=1,nesting=1"],
+    ["xfeatures", "mount=nfs"],
+    ["featuresx", "mount=nfs"],
   ];
   for (const [name, value] of harmless) {
     await check(VM, vm, lines({ memory: "512", [name]: value }));
