@@ -24,6 +24,9 @@ import { annotationsOf, capabilitiesOf, LIST_HINT, lists } from "./told.ts";
 /** The revisions with a handshake. */
 const HANDSHAKE_REVISIONS: readonly unknown[] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05", "2024-10-07"];
 
+/** Most messages that are kept for the SDK; with more of them it is loaded, however usual they are. */
+const MOST_HEARD = 16;
+
 const SERVER = { name: NAME, version: VERSION };
 
 export interface Greeting {
@@ -74,7 +77,7 @@ export function createGreeting(dispatch: Pick<Dispatch, "offered">): Greeting {
   return {
     heard,
     take(message) {
-      if (message.kind === "response") return undefined;
+      if (message.kind === "response" || heard.length >= MOST_HEARD) return undefined;
       const stateless = claimOf(message) !== undefined;
       if (message.kind === "notification") {
         if (message.method !== "notifications/initialized" || !greeted || !isBare(message.params)) return undefined;
@@ -83,7 +86,11 @@ export function createGreeting(dispatch: Pick<Dispatch, "offered">): Greeting {
       }
       const result = stateless ? withoutHandshake(message) : afterHandshake(message);
       if (result === undefined) return undefined;
-      if (stateless || message.method === "initialize") heard.push(message);
+      // Of the stateless ones the first list tells the SDK as much as all: some clients look again every few seconds.
+      const told = stateless
+        ? message.method === "server/discover" || heard.some((other) => claimOf(other) !== undefined)
+        : message.method !== "initialize";
+      if (!told) heard.push(message);
       return { answer: { result, jsonrpc: "2.0", id: message.id } };
     },
   };

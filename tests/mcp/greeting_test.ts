@@ -159,6 +159,23 @@ Deno.test("whatever a client begins with, the greeting answers as the SDK does, 
   assert.ok(count > 200, `only ${count} answers were compared`);
 });
 
+Deno.test("what is kept for the SDK stays little, however often a client looks", () => {
+  const said = (...messages: Message[]) => {
+    const greeting = createGreeting({ offered: few });
+    const taken = messages.filter((message) => {
+      const [read] = readLine(JSON.stringify(message)).messages;
+      return read !== undefined && read.kind !== "fault" && greeting.take(read) !== undefined;
+    });
+    return { taken: taken.length, heard: greeting.heard.length };
+  };
+  const often = Array.from({ length: 1000 }, (_, id) => id);
+  const looks = often.flatMap((id) => [stateless(id, "server/discover"), stateless(`${id}`, "tools/list")]);
+  assert.deepEqual(said(...looks), { taken: 2000, heard: 1 });
+  const pings = often.map((id) => request(id, "ping"));
+  assert.deepEqual(said(initialize("a", "2025-06-18"), INITIALIZED, ...pings), { taken: 1002, heard: 2 });
+  assert.deepEqual(said(...often.map((id) => initialize(id, "2025-06-18"))), { taken: 16, heard: 16 });
+});
+
 Deno.test("after the greeting the SDK knows whom it speaks with, and answers nothing a second time", () =>
   withConnection({}, async ({ send, answer, rest }) => {
     send(initialize(1, "2025-06-18"));
