@@ -44,9 +44,11 @@ export async function refuseExisting(
   }
   const volid = `${storage}:${content}/${String(filename)}`;
   const volumes = await pve.call("GET /nodes/{node}/storage/{storage}/content", { node, storage, content }, options);
-  if (!volumes.some((volume) => volume.volid === volid)) return;
+  // To a file server of Windows, names that differ in capitals only are one file.
+  const there = volumes.find((volume) => volume.volid.toLowerCase() === volid.toLowerCase());
+  if (there === undefined) return;
   throw new Refusal(
-    `Refused: ${volid} is there already, and nothing here replaces a file`,
+    `Refused: ${there.volid} is there already, and nothing here replaces a file`,
     "Use it, or give another filename",
   );
 }

@@ -476,6 +476,8 @@ Deno.test("a download needs a storage for it with space, and a name that is free
     assert.deepEqual([added, asked], [{}, ["/nodes/pve1/storage", list(type)]]);
     const taken = { ...free, [list(type)]: [{ volid: `nas:${type}/${name}` }] };
     await refuses("new-file", call, given, taken, /is there already, and nothing here replaces a file/);
+    const capitals = { ...free, [list(type)]: [{ volid: `nas:${type}/${name.toUpperCase()}` }] };
+    await refuses("new-file", call, given, capitals, /nas:\w+\/A\S* is there already/);
     const full = { ...free, "/nodes/pve1/storage": [row({ avail: 2 * GIB - 1 })] };
     await refuses("new-file", call, given, full, /storage nas of pve1 has 2.0 GiB free/);
     await check("new-file", call, given, { ...free, "/nodes/pve1/storage": [row({ avail: undefined })] });
