@@ -397,13 +397,20 @@ export type Call = keyof typeof catalogue;
 /** A method and path of PVE's. */
 export type Request = Exclude<Call, `${string})`>;
 
-function isRequest(call: string): call is Request {
-  return Object.hasOwn(catalogue, call) && !call.endsWith(")");
+type Purpose = Exclude<Call, Request>;
+
+const purposes = frozen(
+  {
+    "POST /nodes/{node}/qemu (restore)": "POST /nodes/{node}/qemu",
+    "POST /nodes/{node}/lxc (restore)": "POST /nodes/{node}/lxc",
+  } as const satisfies Readonly<Record<Purpose, Request>>,
+);
+
+function isPurpose(call: Call): call is Purpose {
+  return Object.hasOwn(purposes, call);
 }
 
 /** What of a call goes over the wire: its method and path. */
 export function requestOf(call: Call): Request {
-  const request = call.replace(/ \([a-z]+\)$/, "");
-  if (!isRequest(request)) throw new Error(`${call} is a purpose of no request`);
-  return request;
+  return isPurpose(call) ? purposes[call] : call;
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { guaranteeDocument } from "../../scripts/generate_guarantee.ts";
 import { guaranteeText } from "../../src/cli/guarantee.ts";
 import { Refusal } from "../../src/errors.ts";
-import { catalogue } from "../../src/safety/catalogue.ts";
+import { catalogue, requestOf } from "../../src/safety/catalogue.ts";
 import { admit, entryOf, isCall } from "../../src/safety/gate.ts";
 import { ENTERING } from "../../src/safety/policy.ts";
 import { guarantee, heldBy } from "../../src/safety/guarantee.ts";
@@ -174,6 +174,15 @@ Deno.test("the parameters of reads take exactly what PVE knows", () => {
   const vm = { node: "pve1", vmid: 100 };
   for (const pid of [1, 4_294_967_295]) assert.equal(admit(STATUS, { ...vm, pid }).query, `pid=${pid}`);
   for (const pid of [0, 4_294_967_296]) assert.throws(() => admit(STATUS, { ...vm, pid }), Refusal);
+});
+
+Deno.test("a call goes over the wire as its method and path, without its purpose", () => {
+  const calls = Object.keys(catalogue).filter(isCall);
+  for (const call of calls) assert.equal(requestOf(call), call.replace(/ \([a-z]+\)$/, ""));
+  assert.deepEqual(calls.filter((call) => call.endsWith(")")), [
+    "POST /nodes/{node}/qemu (restore)",
+    "POST /nodes/{node}/lxc (restore)",
+  ]);
 });
 
 Deno.test("nothing is sent twice but the parts of a command", () => {
