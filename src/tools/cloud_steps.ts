@@ -7,7 +7,7 @@ import { readUpid } from "../pve/tasks.ts";
 import type { StartedTask, ToolContext } from "../tool.ts";
 import { type CloudVmWish, settingsOf } from "./cloud_wish.ts";
 import { mebibytesOf } from "./grow.ts";
-import { recogniseCalls, refuseStrange, strange, wasStarted } from "./half_made.ts";
+import { recogniseCalls, refuseForeign, refuseStrange, strange, wasStarted } from "./half_made.ts";
 import { newGuestCalls, withFreeVmid } from "./new_guest.ts";
 import { choosePlace, storageOf } from "./places.ts";
 import { deadlineOf, inTurn, type Outcome, settle } from "./waiting.ts";
@@ -179,7 +179,7 @@ export class Work {
   }
 
   /**
-   * Holds a VM against what this call would have made.
+   * Holds a VM against what this call would have made, and asks who made it.
    * @returns whether it has been started since: then it is made
    * @throws {UsageError} where anything differs: it is somebody else's then, or has been changed
    */
@@ -187,10 +187,11 @@ export class Work {
     guest: { readonly node: string; readonly vmid: number },
     config: Readonly<Record<string, unknown>>,
   ): Promise<boolean> {
-    const { pve, signal } = this.context;
+    const { pve, signal, server } = this.context;
     const { storage, disk_size } = this.given;
     const { vmid } = guest;
     await refuseStrange(pve, guest, config, settingsOf(this.given), { vmid, storage }, { signal });
+    await refuseForeign(pve, guest, config, server.token, { signal });
     const started = await wasStarted(pve, guest, config, { signal });
     if (started === undefined) return false;
     const present = (mebibytesOf(config.scsi0) ?? 0) / 1024;

@@ -1,7 +1,7 @@
 /** Tells whether a VM is the one that create_cloudinit_vm has begun and not finished: by its settings, all of them. */
 import { UsageError } from "../errors.ts";
 import type { PveClient, SendOptions } from "../pve/client.ts";
-import { phaseOf } from "../pve/tasks.ts";
+import { phaseOf, readUpid } from "../pve/tasks.ts";
 import { plainKeys } from "./guest_config.ts";
 
 /** The requests that tell it, beside the configuration. */
@@ -108,6 +108,35 @@ export async function refuseStrange(
   if (waiting.length > 0) throw strange(vmid, `changes are pending: ${waiting.join(", ")}`);
 }
 
+/** When a VM was made, in seconds since the epoch: tasks of an earlier guest with its number are older. */
+function madeAt(config: Settings): number {
+  return Number(/(?:^|,)ctime=(\d+)/.exec(String(config.meta))?.[1] ?? 0);
+}
+
+/** PVE writes down when a VM was made a little after its task has begun. */
+const SECONDS_BEFORE = 60;
+
+/**
+ * Refuses a VM that somebody else has made, however equal: its disk would be theirs.
+ * @param token whose task made it; undefined where the program has none, as in its demo
+ * @throws {UsageError}
+ */
+export async function refuseForeign(
+  pve: PveClient<RecogniseCall>,
+  { node, vmid }: Address,
+  config: Settings,
+  token: string | undefined,
+  options: SendOptions,
+): Promise<void> {
+  const since = Math.max(0, madeAt(config) - SECONDS_BEFORE);
+  const query = { node, vmid, since, typefilter: "qmcreate", source: "all", limit: 50 } as const;
+  const made = await pve.call("GET /nodes/{node}/tasks", query, options);
+  const own = made.some((row) =>
+    phaseOf(row.status) !== "failed" && (token === undefined || readUpid(row.upid)?.user === token)
+  );
+  if (!own) throw strange(vmid, `${node} knows of no task by which ${token ?? "this program"} made it`);
+}
+
 /** Whether a VM has been started since it was made, and still runs; undefined: never. A start that failed is none. */
 export async function wasStarted(
   pve: PveClient<RecogniseCall>,
@@ -117,8 +146,7 @@ export async function wasStarted(
 ): Promise<"running" | "off" | undefined> {
   const now = await pve.call("GET /nodes/{node}/qemu/{vmid}/status/current", { node, vmid }, options);
   if (now.status !== "stopped") return "running";
-  // Tasks of an earlier guest with its number are older than it is.
-  const since = Number(/(?:^|,)ctime=(\d+)/.exec(String(config.meta))?.[1] ?? 0);
+  const since = madeAt(config);
   const query = { node, vmid, since, typefilter: "qmstart", source: "all", limit: 50 } as const;
   const starts = await pve.call("GET /nodes/{node}/tasks", query, options);
   return starts.some((row) => phaseOf(row.status) !== "failed") ? "off" : undefined;

@@ -107,6 +107,36 @@ serverTest("a start that failed is repeated; the disk is not grown twice", cloud
   assert.equal(writes(it).filter((line) => line.endsWith("/resize")).length, 1);
 });
 
+serverTest("a VM that somebody else has made is left alone, however equal it is", cloudinit, async (it) => {
+  const { error, ok, simulator } = it;
+  await ok("create_cloudinit_vm", { ...wish, vmid: 120, start: false });
+  const { tasks } = simulator.state;
+  const [upid, task] = [...tasks].find(([, { type, id }]) => type === "qmcreate" && id === "120") ??
+    assert.fail("no task");
+  const again = async (other: Partial<typeof task>) => {
+    tasks.delete(upid);
+    const { user = task.user, token = task.token } = other;
+    const theirs = upid.replace(/[^:]+:$/, `${user}!${token}:`);
+    tasks.set(theirs, { ...task, ...other, upid: theirs });
+    const count = writes(it).length;
+    const text = await error("create_cloudinit_vm", { ...wish, vmid: 120, disk_size: 20 });
+    assert.match(text, /Guest 120 is there.*pve1 knows of no task by which \S+!\S+ made it.*left alone/s);
+    assert.equal(writes(it).length, count);
+    tasks.delete(theirs);
+  };
+  await again({ user: "mallory@pve" });
+  await again({ token: "other" });
+  await again({ status: "failed" });
+  tasks.set(upid, task);
+  const { config } = guestOf(simulator, 120);
+  // An earlier guest of that number, which this token had made.
+  config.set("meta", `creation-qemu=10.0.2,ctime=${task.start + 61}`);
+  assert.match(await error("create_cloudinit_vm", { ...wish, vmid: 120, disk_size: 20 }), /knows of no task/);
+  config.set("meta", `creation-qemu=10.0.2,ctime=${task.start + 60}`);
+  const made = await ok("create_cloudinit_vm", { ...wish, vmid: 120, disk_size: 20 });
+  assert.deepEqual([made.state, made.disk_gib], ["ok", 20]);
+});
+
 serverTest("a VM that is not the half-made one is left alone, whatever differs", cloudinit, async (it) => {
   const { error, ok, simulator } = it;
   const strange = async (args: Record<string, unknown>, why: RegExp) => {
