@@ -142,11 +142,16 @@ function customNotes(cicustom: string | undefined): string[] {
 /** Lines that hold a password, and hashes wherever they stand. */
 const SECRET_LINE =
   /^([^\S\n]*(?:-[^\S\n]+)?["']?[\w-]*(?:passw(?:or)?d|admin_pass|secret)["']?[^\S\n]*:)[^\S\n]*\S.*$/gim;
+/** The same in JSON, which is what PVE hands to Windows, in one line and with the password as it is. */
+const SECRET_MEMBER = /("[\w-]*(?:passw(?:or)?d|admin_pass|secret)"\s*:\s*)"(?:[^"\\]|\\.)*"/gi;
 const HASH = /\$(?:[1567]|2[abxy]|g?y|sha1)\$[^\s"']+/g;
 
 /** cloud-config without passwords and their hashes. */
 export function withoutPasswords(text: string): string {
-  return text.replace(SECRET_LINE, "$1 (set, not shown)").replace(HASH, "(not shown)");
+  return text.replace(SECRET_LINE, "$1 (set, not shown)").replace(SECRET_MEMBER, '$1"(set, not shown)"').replace(
+    HASH,
+    "(not shown)",
+  );
 }
 
 const PARTS = ["user", "network", "meta"] as const;

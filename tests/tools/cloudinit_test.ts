@@ -116,6 +116,13 @@ Deno.test("no password and no hash of one is left in cloud-config, and nothing e
     assert.equal(withoutPasswords(`a:\n  - ["admin", "${hash}"]\n`), 'a:\n  - ["admin", "(not shown)"]\n');
     assert.equal(withoutPasswords(`x: ${hash}`), "x: (not shown)");
   }
+  fc.assert(
+    fc.property(fc.string({ minLength: 1 }), fc.constantFrom("admin_pass", "password", "passwd"), (value, name) => {
+      const members = (content: string) =>
+        JSON.stringify({ uuid: "ab", [name]: content, network_config: { path: "/0" } });
+      assert.equal(withoutPasswords(members(value)), members("(set, not shown)"));
+    }),
+  );
   const plain = "ssh_pwauth: true\nchpasswd:\n  expire: False\ncost: $5\nssh_authorized_keys:\n  - ssh-rsa AAAA$5 x\n";
   assert.equal(withoutPasswords(plain), plain);
 });
