@@ -968,6 +968,7 @@ Deno.test("a new VM's disk may be a copy of a downloaded image, and of nothing e
   letters(v.firstDriveSlot, (c) => from(`ab:import/a${c}raw`), ".");
   letters(v.firstDriveSlot, (c) => `ab:${c},import-from=ab:import/a.raw`, "0");
   lengths(v.firstDriveSlot, (n) => from(`ab:import/${many(n)}.raw`), 1, 201);
+  refuses(v.firstDriveSlot, "ssd=1,import-from=ab:import/a.raw", "discard=on,import-from=ab:import/a.raw");
   refuses(
     v.firstDriveSlot,
     from("/var/lib/vz/import/a.raw"),
