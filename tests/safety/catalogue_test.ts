@@ -201,7 +201,9 @@ Deno.test("nothing is sent twice but the parts of a command", () => {
   ) {
     assert.throws(() => admit(EXEC, { ...vm, command }), Refusal, JSON.stringify(command));
   }
-  assert.throws(() => admit(EXEC, { ...vm, command: "sh" }), /it must be a list of texts/);
+  for (const command of ["sh", ["sh", 5]]) {
+    assert.throws(() => admit(EXEC, { ...vm, command }), /it must be a list of texts/);
+  }
   assert.throws(() => admit(EXEC, { ...vm, command: [] }), /it must not be empty/);
   assert.throws(() => admit(EXEC, { ...vm, command: ["x".repeat(120_001)] }), Refusal);
   assert.throws(() => admit(EXEC, { ...vm, command: ["sh"], "input-data": "x".repeat(65_537) }), Refusal);

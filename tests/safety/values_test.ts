@@ -695,7 +695,13 @@ Deno.test("backups, by the names that PVE gives them", () => {
     for (const one of [rule, v.archive]) {
       for (const end of ends) {
         passes(one, dump(`100-${DAY}.${end}`), dump(`999999999-${DAY}.${end}`));
-        refuses(one, dump(`100-${DAY}.${end}x`), dump(`100-${DAY}${end}`), dump(`100-${DAY}.x${end}`));
+        refuses(
+          one,
+          dump(`100-${DAY}.${end}.gz`),
+          dump(`100-${DAY}.${end}x`),
+          dump(`100-${DAY}${end}`),
+          dump(`100-${DAY}.x${end}`),
+        );
         letters(one, (c) => dump(`100-${DAY}${c}${end}`), ".");
         if (end.includes(".")) letters(one, (c) => dump(`100-${DAY}.${end.replace(".", c)}`), ".");
       }
