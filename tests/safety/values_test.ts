@@ -697,7 +697,7 @@ Deno.test("backups, by the names that PVE gives them", () => {
         passes(one, dump(`100-${DAY}.${end}`), dump(`999999999-${DAY}.${end}`));
         refuses(
           one,
-          dump(`100-${DAY}.${end}.gz`),
+          dump(`100-${DAY}.${end}.gz.gz`),
           dump(`100-${DAY}.${end}x`),
           dump(`100-${DAY}${end}`),
           dump(`100-${DAY}.x${end}`),
