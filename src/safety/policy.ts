@@ -144,8 +144,8 @@ export function needsFacts(tool: Pick<Tool, "name" | "tier">, settings: PolicySe
   if (tool.tier === "read") return false;
   const mayWake = settings.confirm === "disruptive" && tool.name === "start_vm";
   const { tags = [], pools = [] } = settings.exec?.guests ?? {};
-  const marked = tags.length > 0 || (tool.tier === "exec" && pools.length > 0);
-  return (settings.protected?.tags.length ?? 0) > 0 || marked || mayWake || asks(tool, settings, input, undefined);
+  const named = [...settings.protected?.tags ?? [], ...tags, ...tool.tier === "exec" ? pools : []];
+  return named.length > 0 || mayWake || asks(tool, settings, input, undefined);
 }
 
 /** Whether a person is asked before a tool writes. Starting a hibernated VM uses up its saved memory: that disrupts, too. */

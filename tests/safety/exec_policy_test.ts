@@ -20,7 +20,8 @@ Deno.test("nothing is entered while exec is off, or where the server only reads"
   assert.equal(exec.length, 4);
   for (const tool of exec) {
     assert.ok(!offers(tool, { readOnly: false }));
-    assert.equal(decide(tool, { vmid: 100 }, { readOnly: false }, guest(100)).verdict, "refuse");
+    const off = decide(tool, { vmid: 100 }, { readOnly: false }, guest(100));
+    assert.match(off.verdict === "refuse" ? off.reason : "", /switched off/);
     const reading = { readOnly: true, exec: { guests: undefined } };
     assert.ok(!offers(tool, reading));
     assert.equal(decide(tool, { vmid: 100 }, reading, guest(100)).verdict, "refuse");
@@ -71,6 +72,10 @@ Deno.test("a guest that cannot be seen is not entered where tags or pools decide
     }
   }
   for (const tool of exec) assert.ok(!needsFacts(tool, settings([100], [], [])));
+  for (const tool of writes) {
+    assert.ok(!needsFacts(tool, settings([], [], ["p"])), "a pool decides of commands only");
+    assert.ok(needsFacts(tool, settings([], ["a"], [])));
+  }
 });
 
 Deno.test("no other tool gives or takes a tag that lets commands in, or puts a guest into such a pool", () => {
