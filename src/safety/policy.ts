@@ -190,7 +190,7 @@ const execOff = refuse(
   "Only the person who runs this server can allow it, by PROXMOX_ENABLE_EXEC=true",
 );
 
-function invisible(vmid: number): Refused {
+function invisible(vmid: number | undefined): Refused {
   return refuse(
     `guest ${vmid} is not visible to this token`,
     "list_vms and list_containers show what there is; the token may lack VM.Audit on the guest",
@@ -244,9 +244,9 @@ export function judge(write: Write, settings: PolicySettings, guest: GuestFacts 
       );
     }
   }
-  const refused = write.enters ? judgeEntering(write, settings, guest) : judgeOpening(write, settings, guest);
-  if (refused !== undefined) return refused;
-  if (write.enters) return undefined;
+  if (write.enters) return judgeEntering(write, settings, guest);
+  const opening = judgeOpening(write, settings, guest);
+  if (opening !== undefined) return opening;
   const { pool } = settings;
   if (pool !== undefined && write.pool !== (write.creates ? pool : undefined)) {
     return refuse(
@@ -264,9 +264,9 @@ function judgeEntering(write: Write, { exec }: PolicySettings, guest: GuestFacts
   if (exec === undefined) return execOff;
   const { guests } = exec;
   const vmid = write.changes;
-  if (vmid === undefined || guests === undefined || guests.vmids.includes(vmid)) return undefined;
+  if (guests === undefined || guests.vmids.some((named) => named === vmid)) return undefined;
   if (guests.tags.length + guests.pools.length > 0) {
-    if (guest?.vmid !== vmid) return invisible(vmid);
+    if (guest === undefined || guest.vmid !== vmid) return invisible(vmid);
     if (lowered(guest.tags).some((tag) => guests.tags.includes(tag))) return undefined;
     if (guest.pool !== undefined && guests.pools.includes(guest.pool)) return undefined;
   }

@@ -72,6 +72,15 @@ Deno.test("a guest that cannot be seen is not entered where tags or pools decide
     }
   }
   for (const tool of exec) assert.ok(!needsFacts(tool, settings([100], [], [])));
+  const why = (rules: PolicySettings) =>
+    judge(writeIn(ENTERING[0] ?? "", { vmid: 100 }) ?? assert.fail(), rules, undefined);
+  assert.match(why(settings([], ["a"], []))?.reason ?? "", /not visible/);
+  assert.match(why(settings([], [], ["p"]))?.reason ?? "", /not visible/);
+  assert.match(
+    why(settings([101], [], []))?.reason ?? "",
+    /not among those that may be entered/,
+    "what it is does not matter",
+  );
   for (const tool of writes) {
     assert.ok(!needsFacts(tool, settings([], [], ["p"])), "a pool decides of commands only");
     assert.ok(needsFacts(tool, settings([], ["a"], [])));
