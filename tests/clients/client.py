@@ -19,7 +19,7 @@ async def drive(client, revision):
     assert len((await client.list_resource_templates()).resource_templates) == 4
     read = await client.read_resource("proxmox://guest/102")
     assert "name: docker" in read.contents[0].text, read
-    assert len((await client.list_prompts()).prompts) == 5
+    assert "diagnose_guest" in [p.name for p in (await client.list_prompts()).prompts]
     prompt = await client.get_prompt("diagnose_guest", {"vmid": "102"})
     assert len(prompt.messages) == 3, prompt
     guest = ResourceTemplateReference(type="ref/resource", uri="proxmox://guest/{vmid}")
