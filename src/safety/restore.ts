@@ -32,12 +32,17 @@ export function readArchive(text: string): Archive {
     }
     const disk = /^#qmdump#map:(\w+):\S+:\S*:\S*:$/.exec(line);
     if (disk !== null) saved.add(String(disk[1]));
-    // PVE takes raw settings of LXC with "=", too, and any character but a line feed in a value.
-    const setting = /^([A-Za-z][\w.-]*):\s*(.*?)\s*$/s.exec(line) ?? /^(lxc\.[\w.-]*)\s*=\s*(.*?)\s*$/s.exec(line);
+    // Raw settings of LXC, which PVE takes with "=", too: none is restored, so what they say does not matter.
+    if (line.startsWith("lxc.")) {
+      options.set(line, "");
+      continue;
+    }
+    // PVE takes any character but a line feed in a value.
+    const setting = /^([A-Za-z][\w.-]*):\s*(.*?)\s*$/s.exec(line);
     if (setting === null) continue;
     const name = String(setting[1]);
     // Of two PVE takes the last that it can read.
-    if (options.has(name) && !name.startsWith("lxc.")) odd ??= `${name} twice`;
+    if (options.has(name)) odd ??= `${name} twice`;
     options.set(name, String(setting[2]));
   }
   return { options, saved, odd };
@@ -50,7 +55,7 @@ function reachesHost(name: string, value: string): boolean {
   if (/^usb\d+$/.test(name)) return !/^(?:host=)?spice(?:,|$)/.test(value);
   if (/^serial\d+$/.test(name)) return value !== "socket";
   // Those that a new container may have; the others mount, make devices, or write to the host's /sys.
-  if (name === "features") return !/^(?:nesting|keyctl|fuse)=\w+(?:,(?:nesting|keyctl|fuse)=\w+)*$/.test(value);
+  if (name === "features") return !value.split(",").every((part) => /^(?:nesting|keyctl|fuse)=[01]$/.test(part));
   return HOST.test(name);
 }
 

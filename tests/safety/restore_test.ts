@@ -86,13 +86,17 @@ Deno.test("a configuration is read as PVE extracts it: settings, and the disks t
     scsi0: "a:vm-100-disk-0,size=8G",
     name: "web",
     empty: "",
-    "lxc.idmap": "u 0 0 9",
+    "lxc.idmap: u 0 0 9": "",
     B: "1",
     c: "2",
     "d-e": "3",
   });
   assert.deepEqual([...saved], ["scsi0", "efidisk0"]);
   assert.equal(odd, "[PENDING]");
+  const map = (...lines: string[]) => [...readArchive(lines.map((line) => `#qmdump#map:${line}`).join("\n")).saved];
+  assert.deepEqual(map("z:x:a:raw:", "sata0:drive:a::", "ide0:drive:::"), ["z", "sata0", "ide0"]);
+  assert.deepEqual(map(":x:a:raw:", "a b:x:a:raw:", "s2::a:raw:", "s4:x y:a:raw:", "s5:x:a b:raw:", "s6:x:a:r w:"), []);
+  assert.equal(readArchive("x lxc.a = 1\nxlxc.b=1\n").options.size, 0);
   const none = readArchive("");
   assert.equal(none.options.size, 0);
   assert.equal(none.odd, undefined);
@@ -178,10 +182,14 @@ Deno.test("settings that reach the host are for a person", async () => {
     ["features", "force_rw_sys=1,nesting=1"],
     ["features", "nesting=1,xkeyctl=1"],
     ["features", "nesting=1;mknod=1"],
+    ["features", "nesting=2"],
+    ["features", "nesting=10"],
+    ["features", "nesting="],
+    ["features", "nesting=1,"],
     ["features", ""],
   ];
   for (const [name, value] of reaching) {
-    const why = new RegExp(`has ${name}, which reaches the host: .*A person can restore it`);
+    const why = new RegExp(`has ${name}.*, which reaches the host: .*A person can restore it`);
     await refuses(why, VM, vm, lines({ memory: "512", [name]: value }));
     await refuses(why, CONTAINER, container, lines({ rootfs: "a:x", [name]: value }));
   }
@@ -220,6 +228,7 @@ Deno.test("settings that reach the host are for a person", async () => {
     ["protection", "1"],
     ["features", "nesting=1"],
     ["features", "fuse=1,keyctl=1,nesting=1"],
+    ["features", "nesting=0,keyctl=0"],
     ["xfeatures", "mount=nfs"],
     ["featuresx", "mount=nfs"],
   ];
