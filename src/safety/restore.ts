@@ -38,7 +38,7 @@ export function readArchive(text: string): Archive {
       continue;
     }
     // PVE takes any character but a line feed in a value.
-    const setting = /^([A-Za-z][\w.-]*):\s*(.*?)\s*$/s.exec(line);
+    const setting = /^([A-Za-z][\w-]*):\s*(.*?)\s*$/s.exec(line);
     if (setting === null) continue;
     const name = String(setting[1]);
     // Of two PVE takes the last that it can read.
