@@ -268,7 +268,7 @@ function judgeEntering(write: Write, { exec }: PolicySettings, guest: GuestFacts
   if (guests.tags.length + guests.pools.length > 0) {
     if (guest === undefined || guest.vmid !== vmid) return invisible(vmid);
     if (lowered(guest.tags).some((tag) => guests.tags.includes(tag))) return undefined;
-    if (guest.pool !== undefined && guests.pools.includes(guest.pool)) return undefined;
+    if (guests.pools.some((pool) => pool === guest.pool)) return undefined;
   }
   return refuse(
     `guest ${vmid} is not among those that may be entered`,
