@@ -291,7 +291,7 @@ function judgeOpening(write: Write, settings: PolicySettings, guest: GuestFacts 
       return refuse(`the tag ${changed} says where commands may be run, and only a person gives or takes it`, remedy);
     }
   }
-  if (write.pool !== undefined && pools.includes(write.pool) && write.pool !== settings.pool) {
+  if (pools.some((pool) => pool === write.pool) && write.pool !== settings.pool) {
     return refuse(`commands may be run in the pool ${write.pool}, and only a person puts guests there`, remedy);
   }
   return undefined;

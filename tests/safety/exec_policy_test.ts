@@ -97,7 +97,7 @@ Deno.test("no other tool gives or takes a tag that lets commands in, or puts a g
   ) =>
     decide(writes.find((tool) => tool.name === name) ?? assert.fail(name), input, { ...rules, ...more }, facts).verdict;
   for (const kind of ["vm", "container"]) {
-    for (const tags of ["open", "a;OPEN", "a, open"]) {
+    for (const tags of ["open", "a;OPEN", "a, open", "a,open", "open a"]) {
       assert.equal(verdict(`create_${kind}`, { tags }), "refuse", tags);
       assert.equal(verdict(`set_${kind}_config`, { vmid: 100, config: { tags } }, guest(100)), "refuse", tags);
       assert.equal(
