@@ -19,6 +19,8 @@ export interface Archive {
   readonly odd: string | undefined;
 }
 
+const LXC = "lxc.";
+
 /** Reads what PVE extracts from a backup (captured 372). Comments are the guest's description, but for those of vzdump. */
 export function readArchive(text: string): Archive {
   const options = new Map<string, string>();
@@ -33,10 +35,7 @@ export function readArchive(text: string): Archive {
     const disk = /^#qmdump#map:(\w+):\S+:\S*:\S*:$/.exec(line);
     if (disk !== null) saved.add(String(disk[1]));
     // Raw settings of LXC, which PVE takes with "=", too: none is restored, so what they say does not matter.
-    if (line.startsWith("lxc.")) {
-      options.set(line, "");
-      continue;
-    }
+    if (line.startsWith(LXC)) options.set(line, "");
     // PVE takes any character but a line feed in a value.
     const setting = /^([A-Za-z][\w-]*):\s*(.*?)\s*$/s.exec(line);
     if (setting === null) continue;
@@ -49,14 +48,14 @@ export function readArchive(text: string): Archive {
 }
 
 /** Settings that reach the host's devices, directories, memory or programs; no other call sets one either. */
-const HOST = /^(?:args|hookscript|(?:hostpci|parallel|virtiofs|dev)\d+|ivshmem|vmstate)$|^lxc\./;
+const HOST = /^(?:args|hookscript|(?:hostpci|parallel|virtiofs|dev)\d+|ivshmem|vmstate)$/;
 
 function reachesHost(name: string, value: string): boolean {
   if (/^usb\d+$/.test(name)) return !/^(?:host=)?spice(?:,|$)/.test(value);
   if (/^serial\d+$/.test(name)) return value !== "socket";
   // Those that a new container may have; the others mount, make devices, or write to the host's /sys.
   if (name === "features") return !value.split(",").every((part) => /^(?:nesting|keyctl|fuse)=[01]$/.test(part));
-  return HOST.test(name);
+  return HOST.test(name) || name.startsWith(LXC);
 }
 
 /** A drive that PVE generates anew for the VM that it restores. */
