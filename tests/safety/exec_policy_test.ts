@@ -96,6 +96,10 @@ Deno.test("no other tool gives or takes a tag that lets commands in, or puts a g
     more: Partial<PolicySettings> = {},
   ) =>
     decide(writes.find((tool) => tool.name === name) ?? assert.fail(name), input, { ...rules, ...more }, facts).verdict;
+  for (const params of [{ vmid: 100, tags: "open" }, { vmid: 100, pool: "lab" }]) {
+    const write = writeIn("POST /nodes/{node}/qemu", params) ?? assert.fail();
+    assert.match(judge(write, rules, undefined)?.remedy ?? "", /PROXMOX_EXEC_GUESTS/);
+  }
   for (const kind of ["vm", "container"]) {
     for (const tags of ["open", "a;OPEN", "a, open", "a,open", "open a"]) {
       assert.equal(verdict(`create_${kind}`, { tags }), "refuse", tags);
