@@ -122,6 +122,13 @@ Deno.test("no other tool gives or takes a tag that lets commands in, or puts a g
     assert.equal(verdict(`clone_${kind}`, { source_vmid: 100, newid: 101, pool: "lab" }), "refuse");
     assert.equal(verdict(`create_${kind}`, { pool: "lab" }, undefined, { pool: "lab" }), "allow", "a person chose it");
     assert.equal(verdict(`create_${kind}`, { pool: "other" }), "allow");
+    // What is made has no tags yet, whatever is known of another guest.
+    for (const facts of [guest(100), guest(100, { tags: ["open"] })]) {
+      assert.equal(verdict(`create_${kind}`, { tags: "x" }, facts), "allow");
+    }
+    const pools = settings([], [], ["lab"]);
+    const tagging = { vmid: 100, config: { tags: "x" } };
+    assert.equal(verdict(`set_${kind}_config`, tagging, undefined, pools), "allow", "no tag decides");
   }
 });
 
