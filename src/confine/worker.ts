@@ -67,11 +67,10 @@ async function run({ job, sources, trace }: Assignment): Promise<{ value: unknow
       const { tryToBreakOut } = await import("./probe.ts");
       return { value: await tryToBreakOut(settings?.target, job.elsewhere) };
     }
-    case "serve": {
+    case "serve":
       if (job.over === "messages") serveLauncher(session.dispatch);
       else serveStdin(session.dispatch, leave);
       return undefined;
-    }
     case "doctor": {
       const { doctorJob } = await import("./doctor_job.ts");
       return {

@@ -2,6 +2,7 @@
  * Lines on a pair of streams: cuts what comes in, joins what goes out, and survives whatever the other side sends. The SDK's
  * own transport drops lines that are no messages without an answer, and ends the connection at a line that is too long.
  */
+import { Buffer } from "node:buffer";
 import type { JSONRPCMessage } from "@modelcontextprotocol/server";
 import {
   errorAnswer,
@@ -124,7 +125,7 @@ export function openWire(
   }
 
   function takeLine(): void {
-    const bytes = joined(parts);
+    const bytes = parts.length === 1 ? parts[0] : Buffer.concat(parts);
     const tooLong = length > LONGEST_LINE;
     parts = [];
     length = 0;
@@ -190,18 +191,6 @@ export function openWire(
   outgoing.closed.then(end);
   void readAll();
   return wire;
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const [first] = parts;
-  if (first !== undefined && parts.length === 1) return first;
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 /** The id of the request that a message answers. */
