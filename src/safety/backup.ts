@@ -34,7 +34,7 @@ export async function refuseBackup(
     );
   }
   const container = found.type === "lxc";
-  await refusePending(container, guest, pve, options);
+  await refuseStorage(node, storage, pve, options);
   if (container) {
     const snapshots = await pve.call("GET /nodes/{node}/lxc/{vmid}/snapshot", guest, options);
     if (snapshots.some((row) => row.name === OWN_SNAPSHOT)) {
@@ -44,6 +44,16 @@ export async function refuseBackup(
       );
     }
   }
+  // Last: no digest goes with a backup, so that nothing would notice what came after the look.
+  await refusePending(container, guest, pve, options);
+}
+
+async function refuseStorage(
+  node: string,
+  storage: unknown,
+  pve: PveClient<BackupCall>,
+  options: SendOptions,
+): Promise<void> {
   const storages = await pve.call("GET /nodes/{node}/storage", { node }, options);
   const taking = storages.filter((row) => row.content?.split(",").includes("backup") === true);
   if (taking.some((row) => row.storage === storage)) return;

@@ -164,9 +164,8 @@ const move: Check = async (call, given, pve, options) => {
 
 /** What is kept is the present state; its memory takes space like a new disk. */
 const snapshot: Check = async (call, given, pve, options) => {
-  await pending(call, given, pve, options);
   await refuseOverflow(call, given, pve, options);
-  return {};
+  return await pending(call, given, pve, options);
 };
 
 const backup: Check = async (_call, given, pve, options) => {
@@ -184,10 +183,11 @@ function isVolume(value: unknown): boolean {
 const grow: Check = async (call, given, pve, options) => {
   const guest = guestOf(given);
   const container = call.includes("/lxc/");
-  await refusePending(container, guest, pve, options);
+  // Before the rest, so that its digest notices whatever comes after.
   const config: Readonly<Record<string, unknown>> & { readonly digest?: string | undefined } = container
     ? await pve.call("GET /nodes/{node}/lxc/{vmid}/config", guest, options)
     : await pve.call("GET /nodes/{node}/qemu/{vmid}/config", guest, options);
+  await refusePending(container, guest, pve, options);
   const disk = String(given.disk);
   if (config.template === true) {
     throw new Refusal(
@@ -213,6 +213,7 @@ const grow: Check = async (call, given, pve, options) => {
 
 /** Resuming a hibernated VM would start it, and use up its saved memory: that is start_vm's, which says so. */
 const awake: Check = async (call, given, pve, options) => {
+  // The lock is read last: only of a hibernated VM PVE would apply what is pending.
   await pending(call, given, pve, options);
   const guest = guestOf(given);
   const { lock } = await pve.call("GET /nodes/{node}/qemu/{vmid}/status/current", guest, options);

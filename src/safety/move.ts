@@ -47,7 +47,6 @@ export async function refuseMove(
   if (typeof target !== "string") throw new Refusal("Refused: the target is missing");
   if (target === node) throw new Refusal(`Refused: guest ${vmid} is on ${node} already`, "Name another node");
   const container = call.includes("/lxc/");
-  await refusePending(container, guest, pve, options);
   const status = container
     ? await pve.call("GET /nodes/{node}/lxc/{vmid}/status/current", guest, options)
     : await pve.call("GET /nodes/{node}/qemu/{vmid}/status/current", guest, options);
@@ -115,6 +114,8 @@ export async function refuseMove(
     throw new Refusal(`Refused: ${left.volid} is guest ${vmid}'s, on a storage that only ${node} has`, COPIED);
   }
   if (!container) await refuseByPreflight(guest, target, pve, options);
+  // Last: a container that is restarted takes what is pending with it, and no digest would notice what came after the look.
+  await refusePending(container, guest, pve, options);
 }
 
 /** What PVE itself finds: it knows the snapshots' disks and the devices, too. */

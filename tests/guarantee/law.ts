@@ -12,8 +12,8 @@ import { demoToken, type RequestRecord } from "../../src/sim/mod.ts";
 import { simulatorTransport } from "../../src/sim/transport.ts";
 import { defineTool, type Tool } from "../../src/tool.ts";
 import { tools } from "../../src/tools/mod.ts";
-import type { Ask, Move } from "./moves.ts";
-import { isTrap, World } from "./world.ts";
+import type { Ask, Move, Race } from "./moves.ts";
+import { type Deed, slipsIn, type Whom, World } from "./world.ts";
 
 /** What became of the calls. */
 export interface Counts {
@@ -91,7 +91,11 @@ const lawTools = new Map(
 
 /** A request under way, so that somebody else can come in between. */
 interface Turn {
-  readonly race: Ask["race"];
+  readonly race: Race | undefined;
+  /** The guest that the call names. */
+  readonly own: number | undefined;
+  /** Side by side: between the look of the one and its request, the other may be looking. */
+  readonly calls: number;
   requests: number;
   written: boolean;
 }
@@ -113,11 +117,12 @@ export async function play(moves: readonly Move[], counts: Counts, readOnly: boo
     const now = turn;
     if (now !== undefined) {
       const { race } = now;
-      // A deletion that somebody asks for between the check and a power call, which has no digest, is theirs.
-      const harmless = race !== undefined && !(isTrap(race.deed) && request.method === "POST");
+      const harmless = race !== undefined && !(slipsIn(race.deed) && (request.method === "POST" || now.calls > 1));
       // Counted at once: some requests go out side by side, and one deed is enough.
       const due = race !== undefined && harmless && race.before === now.requests++;
-      if (due) await deed(world, race, counts, strangers);
+      if (due) {
+        await deed(world, race.deed, race.pick === "own" ? { vmid: now.own } : { pick: race.pick }, counts, strangers);
+      }
       if (request.method !== "GET") now.written = true;
     }
     return await transport(request, options);
@@ -152,11 +157,11 @@ export async function play(moves: readonly Move[], counts: Counts, readOnly: boo
     if (move.kind === "clock") {
       check(world, strangers);
       world.turn(move.hours);
-    } else if (move.kind === "deed") await deed(world, move, counts, strangers);
+    } else if (move.kind === "deed") await deed(world, move.deed, move, counts, strangers);
     else {
       refusedBy = undefined;
       const [first] = move.calls;
-      turn = { race: first?.race, requests: 0, written: false };
+      turn = { race: first?.race, own: vmidOf(first?.args), calls: move.calls.length, requests: 0, written: false };
       const now = turn;
       const asleep = world.hibernated();
       const results = await Promise.all(move.calls.map((ask) => one(dispatch, ask)));
@@ -187,14 +192,21 @@ async function one(dispatch: Dispatch, ask: Ask): ReturnType<Dispatch["call"]> {
   return await dispatch.call(tool, ask.args, { signal, progress: undefined });
 }
 
+function vmidOf(args: unknown): number | undefined {
+  return typeof args === "object" && args !== null && "vmid" in args && typeof args.vmid === "number"
+    ? args.vmid
+    : undefined;
+}
+
 async function deed(
   world: World,
-  { deed, pick }: { readonly deed: Parameters<World["act"]>[0]; readonly pick: number },
+  deed: Deed,
+  whom: Whom,
   counts: Counts,
   strangers: readonly string[],
 ): Promise<void> {
   check(world, strangers);
-  await world.act(deed, pick);
+  await world.act(deed, whom);
   world.rebase();
   counts.deeds++;
 }

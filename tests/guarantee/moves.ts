@@ -1,13 +1,20 @@
 /** Random moves for the law: tool calls whose arguments are mostly right and sometimes hostile, and other people's deeds. */
 import fc from "fast-check";
 import { catalogue } from "../../src/safety/catalogue.ts";
-import { type Deed, deeds, natives } from "./world.ts";
+import { type Deed, deeds, natives, raceDeeds } from "./world.ts";
 
-/** One call of a tool; `race`: what somebody else does just before one of its requests. */
+/** What somebody else does just before one of a call's requests, to any guest or to the one that the call names. */
+export interface Race {
+  readonly before: number;
+  readonly deed: Deed;
+  readonly pick: number | "own";
+}
+
+/** One call of a tool. */
 export interface Ask {
   readonly tool: string;
   readonly args: unknown;
-  readonly race: { readonly before: number; readonly deed: Deed; readonly pick: number } | undefined;
+  readonly race: Race | undefined;
 }
 
 export type Move =
@@ -509,10 +516,10 @@ const arguments_: Readonly<Record<string, readonly [number, fc.Arbitrary<unknown
   undeclared: [2, raw],
 };
 
-const race = fc.record({
-  before: fc.integer({ min: 0, max: 7 }),
-  deed: fc.constantFrom(...deeds),
-  pick: fc.nat(60),
+const race: fc.Arbitrary<Race> = fc.record({
+  before: fc.integer({ min: 0, max: 9 }),
+  deed: fc.constantFrom(...raceDeeds),
+  pick: fc.oneof(fc.constant("own" as const), fc.nat(60)),
 });
 const ask: fc.Arbitrary<Ask> = fc.oneof(
   ...Object.entries(arguments_).map(([tool, [weight, arbitrary]]) => ({

@@ -99,7 +99,10 @@ const start = seeded();
 /** The guests that were there at the start: PVE's own jobs keep all their backups. */
 export const natives: ReadonlySet<number> = new Set(start.guests.keys());
 
-/** What somebody else does to the cluster. */
+/** Any guest, or a certain one. */
+export type Whom = { readonly pick: number } | { readonly vmid: number | undefined };
+
+/** What somebody else does to the cluster; `interrupt`: a backup ends early, whose snapshot the next one removes. */
 export type Deed =
   | "force-delete"
   | "delete"
@@ -112,6 +115,7 @@ export type Deed =
   | "appear"
   | "vanish"
   | "snapshot"
+  | "interrupt"
   | "hibernate"
   | "start"
   | "stop"
@@ -133,6 +137,7 @@ export const deeds: readonly Deed[] = [
   "appear",
   "vanish",
   "snapshot",
+  "interrupt",
   "hibernate",
   "start",
   "stop",
@@ -145,9 +150,20 @@ export const deeds: readonly Deed[] = [
   "statistics-work",
 ];
 
+/** Those that can come in between the requests of a call: PVE locks a guest for its backup, so that none ends during another. */
+export const raceDeeds: readonly Deed[] = deeds.filter((deed) => deed !== "interrupt");
+
 /** Leaves a loss behind that the next power call or configuration write carries out. */
-export function isTrap(deed: Deed): boolean {
+function isTrap(deed: Deed): boolean {
   return ["force-delete", "delete", "replace", "delete-unused"].includes(deed);
+}
+
+/**
+ * What no look notices that comes between the last one and a request without a digest, and what that request then carries
+ * out: a deletion that somebody has just asked for, or the end of a sleep that has just begun. It is theirs.
+ */
+export function slipsIn(deed: Deed): boolean {
+  return isTrap(deed) || deed === "hibernate";
 }
 
 /** One cluster, its clock, and the account of what must still be there. */
@@ -254,10 +270,10 @@ export class World {
     );
   }
 
-  /** Somebody else's deed, on the guest that the number picks. */
-  async act(deed: Deed, pick: number): Promise<void> {
+  /** Somebody else's deed. */
+  async act(deed: Deed, whom: Whom): Promise<void> {
     const guests = [...this.state.guests.values()];
-    const guest = guests[pick % guests.length];
+    const guest = "vmid" in whom ? guests.find(({ vmid }) => vmid === whom.vmid) : guests[whom.pick % guests.length];
     if (guest !== undefined) await this.#act(deed, guest);
   }
 
@@ -309,10 +325,9 @@ export class World {
           await this.#root("DELETE", `/nodes/${guest.node}/${guest.kind}/${guest.vmid}`);
         }
         return;
-      case "snapshot": {
-        const n = state.counters.serial++;
-        // What an interrupted backup leaves behind, and the next one removes.
-        const snapname = n % 4 === 0 ? "vzdump" : `s${n}`;
+      case "snapshot":
+      case "interrupt": {
+        const snapname = deed === "snapshot" ? `s${state.counters.serial++}` : "vzdump";
         await this.#root("POST", `/nodes/${guest.node}/${guest.kind}/${guest.vmid}/snapshot`, { snapname });
         return;
       }

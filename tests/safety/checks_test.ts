@@ -428,7 +428,7 @@ Deno.test("a backup needs the guest, nothing pending, a storage for backups, and
     const { added, asked } = await check("backup", VZDUMP, given, answers);
     assert.deepEqual(added, {});
     const container = kind === "lxc" ? [snapshots] : [];
-    assert.deepEqual(asked, [VMS, pendingPath, ...container, "/nodes/pve1/storage"]);
+    assert.deepEqual(asked, [VMS, "/nodes/pve1/storage", ...container, pendingPath]);
     for (const storage of ["isos", "mute", "missing", undefined]) {
       await refuses("backup", VZDUMP, { ...given, storage }, answers, /it takes no backups on pve1.*: b, nas$/);
     }

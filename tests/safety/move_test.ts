@@ -85,14 +85,14 @@ for (const call of [VM, CONTAINER] as const) {
 
   Deno.test(`${kind}: a guest whose volumes are all shared may move`, async () => {
     const asked = await check(call, { config: { [slot]: "ceph:vm-100-disk-0" } });
-    const read = ["pending", "status/current", "config"].map((end) => `/nodes/pve1/${kind}/100/${end}`);
+    const read = ["status/current", "config", "pending"].map((end) => `/nodes/pve1/${kind}/100/${end}`);
     assert.deepEqual(asked, [
       read[0],
-      read[1],
       "/cluster/resources?type=node",
-      read[2],
+      read[1],
       "/cluster/resources?type=storage",
       ...call === VM ? ["/nodes/pve1/qemu/100/migrate?target=pve2"] : [],
+      read[2],
     ]);
     await check(call, { config: {} });
     await check(call, { status: { status: "running" } });
