@@ -36,7 +36,9 @@ export function guaranteeDocument(facts: Guarantee): string {
     "## What the parameters of writes may be",
     markdownTable(
       ["Parameter", "May be", "Test"],
-      facts.parameters.map(({ names, says }) => [names.join(", "), says, test(heldBy.parameters)]),
+      facts.parameters.map((
+        { names, says },
+      ) => [names.join(", "), says, `${test(heldBy.parameters)}, ${test(heldBy.devices)}`]),
     ),
     "## What is never sent",
     "Requests:",

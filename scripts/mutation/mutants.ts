@@ -220,13 +220,13 @@ export function mutantsOf(file: string, source: string): Mutant[] {
     }
     if (type === "StringLiteral" && typeof raw.value === "string" && parent?.type !== "TSLiteralType") {
       const isKey = parent?.type === "ObjectProperty" && nodeOf(parent.raw.key)?.start === node.start;
-      const isRegex = file.endsWith("values.ts") && parent?.type === "VariableDeclarator";
+      const isRegex = /(?:values|devices)\.ts$/.test(file) && parent?.type === "VariableDeclarator";
       if (isRegex) { for (const other of regexMutants(raw.value)) add(node, JSON.stringify(other)); }
       else if (!isKey) add(node, raw.value === "" ? '"x"' : '""');
     }
     if (type === "TemplateLiteral") {
       const isRegex = parent?.type === "NewExpression" ||
-        (file.endsWith("values.ts") && parent?.type === "VariableDeclarator");
+        (/(?:values|devices)\.ts$/.test(file) && parent?.type === "VariableDeclarator");
       if (isRegex) templateRegex(node);
       else add(node, '""');
     }

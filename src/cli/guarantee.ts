@@ -40,7 +40,7 @@ export function guaranteeText(facts: Guarantee): string {
       ...wrap(`check: ${row.check}`, "      "),
     ]),
     "",
-    heading("What these parameters may be", heldBy.parameters),
+    heading("What these parameters may be", heldBy.parameters, heldBy.devices),
     ...parameters.flatMap(({ names, says }) => hang(names.join(", "), says)),
     "",
     heading("What is never sent", heldBy.refused),

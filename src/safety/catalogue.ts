@@ -1,5 +1,9 @@
-/** Every request this program can ever send: method, path, parameters with the values they may have, and its state check. */
+/**
+ * Every request this program can ever send: method, path, parameters with the values they may have, and its state check.
+ * One file, however long, so that a reader has all of them before them.
+ */
 import * as r from "./rules.ts";
+import * as d from "./devices.ts";
 import * as v from "./values.ts";
 
 /** The state checks of checks.ts; a catalogue entry names the one that has to pass before the request may leave. */
@@ -44,11 +48,11 @@ const vmOptions = {
   name: v.dnsName,
   sockets: r.integer(1, 64),
   vcpus: r.integer(1, 1024),
-  cpu: v.cpuType,
+  cpu: d.cpuType,
   numa: r.flag,
   memory: r.integer(16, 16_777_216),
   balloon: r.integer(0, 16_777_216),
-  agent: v.guestAgent,
+  agent: d.guestAgent,
   ostype: r.oneOf(
     "other",
     "wxp",
@@ -64,11 +68,11 @@ const vmOptions = {
     "l26",
     "solaris",
   ),
-  boot: v.bootOrder,
+  boot: d.bootOrder,
   bios: r.oneOf("seabios", "ovmf"),
-  machine: v.machineType,
+  machine: d.machineType,
   scsihw: r.oneOf("lsi", "lsi53c810", "virtio-scsi-pci", "virtio-scsi-single", "megasas", "pvscsi"),
-  vga: v.display,
+  vga: d.display,
   tablet: r.flag,
   localtime: r.flag,
   ciuser: v.userName,
@@ -78,14 +82,14 @@ const vmOptions = {
   nameserver: v.addressList,
   searchdomain: v.dnsName,
   sshkeys: v.encodedPublicKeys,
-  "ipconfig[n]": v.ipConfig,
-  "net[n]": v.vmNetwork,
-  "scsi[n]": v.driveSlot,
-  "virtio[n]": v.newDisk,
-  "sata[n]": v.driveSlot,
-  "ide[n]": v.driveSlot,
-  efidisk0: v.efiDisk,
-  tpmstate0: v.tpmState,
+  "ipconfig[n]": d.ipConfig,
+  "net[n]": d.vmNetwork,
+  "scsi[n]": d.driveSlot,
+  "virtio[n]": d.newDisk,
+  "sata[n]": d.driveSlot,
+  "ide[n]": d.driveSlot,
+  efidisk0: d.efiDisk,
+  tpmstate0: d.tpmState,
 };
 
 const containerOptions = {
@@ -96,9 +100,9 @@ const containerOptions = {
   nameserver: v.addressList,
   searchdomain: v.dnsName,
   timezone: v.timezone,
-  features: v.containerFeatures,
-  "net[n]": v.containerNetwork,
-  "mp[n]": v.mountPoint,
+  features: d.containerFeatures,
+  "net[n]": d.containerNetwork,
+  "mp[n]": d.mountPoint,
 };
 
 const clone = {
@@ -220,7 +224,7 @@ const requests = {
     params: {
       ...vmOptions,
       // Here alone, and only of what a download has brought: any other source could be somebody's disk, or a file of the host's.
-      "scsi[n]": v.firstDriveSlot,
+      "scsi[n]": d.firstDriveSlot,
       // A socket for PVE's own terminal, which many cloud images do not boot without; never a device of the host's.
       "serial[n]": r.only("socket"),
       vmid: v.vmid,
@@ -236,7 +240,7 @@ const requests = {
       vmid: v.vmid,
       ostemplate: v.containerTemplate,
       storage: v.storageName,
-      rootfs: v.rootFilesystem,
+      rootfs: d.rootFilesystem,
       // Always sent, as PVE's own default is a privileged container; the policy refuses 0 without the setting.
       unprivileged: privilege,
       password: r.secret(5, 128),

@@ -19,6 +19,7 @@ import { type MoveCall, refuseMove } from "./move.ts";
 import { refuseRestore, type RestoreCall } from "./restore.ts";
 import type { Scalar } from "./rules.ts";
 
+export { VM_SLOT } from "./pending.ts";
 export { type Archive, disksToMake, readArchive } from "./restore.ts";
 
 /** The only requests a check makes; every one is a GET of the catalogue. */

@@ -4,7 +4,9 @@ import { type Call, catalogue } from "./catalogue.ts";
 import { wordsOf } from "./checks.ts";
 import { entryOf, isCall } from "./gate.ts";
 import { ENTERING } from "./policy.ts";
-import { notPromised, refusedCalls, refusedParameters, refusedValues } from "./refused.ts";
+import { notPromised, refusedCalls } from "./refused_calls.ts";
+import { refusedParameters } from "./refused_parameters.ts";
+import { refusedValues } from "./refused_values.ts";
 
 /** A request that reads. */
 export interface ReadRow {
@@ -55,6 +57,7 @@ export const heldBy = {
   checks: "tests/safety/checks_test.ts",
   headroom: "tests/safety/headroom_test.ts",
   parameters: "tests/safety/values_test.ts",
+  devices: "tests/safety/devices_test.ts",
   refused: "tests/safety/refused_test.ts",
 } as const;
 

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { PveError, UsageError } from "../errors.ts";
 import type { PveClient, Result, SendOptions } from "../pve/client.ts";
-import { type Archive, disksToMake, readArchive } from "../safety/checks.ts";
+import { type Archive, disksToMake, readArchive, VM_SLOT } from "../safety/checks.ts";
 import { moment } from "../shape/times.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
 import { createWithVmid, newGuest, newGuestCalls } from "./new_guest.ts";
@@ -85,7 +85,7 @@ function notesOn(
     ? []
     : [...disks].filter(([slot, value]) => slot !== "rootfs" && !value.split(",").includes("backup=1"));
   const missing = [...options.keys()].filter((name) =>
-    word === "vm" && /^(?:(?:scsi|virtio|sata|ide)\d+|efidisk0|tpmstate0)$/.test(name) &&
+    word === "vm" && VM_SLOT.test(name) &&
     !disks.has(name) && !saved.has(name) && !String(options.get(name)).includes("media=cdrom")
   );
   return [

@@ -1,6 +1,7 @@
 /** init in a real terminal, key by key, against a simulated PVE: from nothing, and with things wrong on the way. */
 import assert from "node:assert/strict";
 import {
+  chooseTools,
   commandsOn,
   demoToken,
   exists,
@@ -23,6 +24,7 @@ import { noSshd, sshTest, startSshd } from "../helpers/sshd.ts";
 test("from nothing to settings that work", async (world) => {
   await using terminal = world.start();
   await settleHost(terminal, world);
+  await chooseTools(terminal);
   await makeToken(terminal, world);
   await terminal.answer("The token's secret", NEW_SECRET);
   await terminal.shows("Everything works.");
@@ -87,17 +89,9 @@ test("with backups, and commands in some guests: the role and the settings say s
   await terminal.shows("no vmid, tag or pool");
   await terminal.press(`\x15102,tag:sandbox\r`);
   await terminal.shows("docs/exec.md");
-  await terminal.answer("Is there an API token");
-  await terminal.answer("Where may it do so?");
-  await terminal.answer("Which version of PVE");
-  await terminal.answer("The user that", "robot@pve");
-  await terminal.answer("The token's name");
-  await terminal.answer("rights of its own");
-  await terminal.shows("shows its secret once");
-  const commands = commandsOn(terminal);
-  assert.match(commands.join("\n"), /role modify MCP --append 1 --privs \S*VM\.GuestAgent\.Unrestricted/);
-  assert.match(commands.join("\n"), /role add MCP-Backup --privs VM\.Backup$/m);
-  runPveum(world.simulator.state, commands);
+  const commands = (await makeToken(terminal, world)).join("\n");
+  assert.match(commands, /role modify MCP --append 1 --privs \S*VM\.GuestAgent\.Unrestricted/);
+  assert.match(commands, /role add MCP-Backup --privs VM\.Backup$/m);
   await terminal.answer("The token's secret", NEW_SECRET);
   await terminal.shows("Everything works.");
   await finish(terminal);

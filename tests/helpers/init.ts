@@ -103,9 +103,8 @@ export async function useToken(terminal: Terminal, { id, secret }: { id: string;
   await terminal.answer("The token's secret", secret);
 }
 
-/** The tools; a user and a token are made with the commands that are shown. */
-export async function makeToken(terminal: Terminal, { simulator }: InitWorld): Promise<void> {
-  await chooseTools(terminal);
+/** A user and a token are made with the commands that are shown, which this returns. */
+export async function makeToken(terminal: Terminal, { simulator }: InitWorld): Promise<string[]> {
   await terminal.answer("Is there an API token");
   await terminal.answer("Where may it do so?");
   await terminal.answer("Which version of PVE");
@@ -113,7 +112,9 @@ export async function makeToken(terminal: Terminal, { simulator }: InitWorld): P
   await terminal.answer("The token's name");
   await terminal.answer("rights of its own");
   await terminal.shows("shows its secret once");
-  runPveum(simulator.state, commandsOn(terminal));
+  const commands = commandsOn(terminal);
+  runPveum(simulator.state, commands);
+  return commands;
 }
 
 /** No client. */

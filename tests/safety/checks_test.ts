@@ -1,10 +1,11 @@
 /** The state checks alone: what they ask PVE, what they add to a request, and when they refuse it. */
 import assert from "node:assert/strict";
-import { PveError, Refusal } from "../../src/errors.ts";
+import { PveError } from "../../src/errors.ts";
 import { createClient } from "../../src/pve/client.ts";
 import { findLeftovers, runCheck } from "../../src/safety/checks.ts";
 import type { Call, CheckName } from "../../src/safety/catalogue.ts";
 import { admit } from "../../src/safety/gate.ts";
+import { assertRefused } from "../helpers/refusal.ts";
 
 const NODES = "/cluster/resources?type=node";
 
@@ -38,11 +39,7 @@ async function check(name: CheckName, call: Call, given: Record<string, unknown>
 
 /** Fails unless the check refuses with a message that matches. */
 async function refuses(name: CheckName, call: Call, given: Record<string, unknown>, answers: Answers, why: RegExp) {
-  await assert.rejects(check(name, call, given, answers), (error) => {
-    assert.ok(error instanceof Refusal, String(error));
-    assert.match(`${error.message}. ${error.remedy ?? ""}`, why);
-    return true;
-  });
+  await assertRefused(check(name, call, given, answers), why);
 }
 
 const kinds = {

@@ -1,11 +1,12 @@
 /** A guest moves only when nothing of it would be copied to the other node, and removed where it was. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { PveError, Refusal } from "../../src/errors.ts";
+import { PveError } from "../../src/errors.ts";
 import { createClient } from "../../src/pve/client.ts";
 import { runCheck } from "../../src/safety/checks.ts";
 import { admit } from "../../src/safety/gate.ts";
 import { volumesIn } from "../../src/safety/move.ts";
+import { assertRefused } from "../helpers/refusal.ts";
 
 type Given = Readonly<Record<string, unknown>>;
 
@@ -72,11 +73,7 @@ async function check(call: typeof VM | typeof CONTAINER, scene: Scene = {}, para
 }
 
 async function refuses(why: RegExp, ...args: Parameters<typeof check>): Promise<void> {
-  await assert.rejects(check(...args), (error) => {
-    assert.ok(error instanceof Refusal, String(error));
-    assert.match(`${error.message}. ${error.remedy ?? ""}`, why);
-    return true;
-  });
+  await assertRefused(check(...args), why);
 }
 
 for (const call of [VM, CONTAINER] as const) {

@@ -4,7 +4,9 @@ import { Refusal } from "../../src/errors.ts";
 import { catalogue, requestOf } from "../../src/safety/catalogue.ts";
 import { admit, entryOf, isCall } from "../../src/safety/gate.ts";
 import { ENTERING } from "../../src/safety/policy.ts";
-import { refusedCalls, refusedParameters, refusedValues } from "../../src/safety/refused.ts";
+import { refusedCalls } from "../../src/safety/refused_calls.ts";
+import { refusedParameters } from "../../src/safety/refused_parameters.ts";
+import { refusedValues } from "../../src/safety/refused_values.ts";
 import { schemaOf } from "../../src/sim/schema.ts";
 
 const calls = Object.keys(catalogue).filter(isCall);
@@ -20,7 +22,7 @@ Deno.test("every parameter of PVE is allowed, or refused with one reason", () =>
   assert.ok(missing.length > 150);
   for (const { call, name } of missing) {
     const rows = refusedParameters.filter((row) => row.names.includes(name) && (row.calls?.includes(call) ?? true));
-    assert.equal(rows.length, 1, `${name} of ${call} has ${rows.length} rows in src/safety/refused.ts`);
+    assert.equal(rows.length, 1, `${name} of ${call} has ${rows.length} rows in src/safety/refused_parameters.ts`);
   }
 });
 

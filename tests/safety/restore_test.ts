@@ -5,6 +5,7 @@ import { PveError, Refusal } from "../../src/errors.ts";
 import { createClient } from "../../src/pve/client.ts";
 import { disksToMake, readArchive, runCheck } from "../../src/safety/checks.ts";
 import { admit } from "../../src/safety/gate.ts";
+import { assertRefused } from "../helpers/refusal.ts";
 
 const GIB = 1024 ** 3;
 const VM = "POST /nodes/{node}/qemu (restore)";
@@ -61,11 +62,7 @@ async function check(
 }
 
 async function refuses(why: RegExp, ...args: Parameters<typeof check>): Promise<void> {
-  await assert.rejects(check(...args), (error) => {
-    assert.ok(error instanceof Refusal, String(error));
-    assert.match(`${error.message}. ${error.remedy ?? ""}`, why);
-    return true;
-  });
+  await assertRefused(check(...args), why);
 }
 
 const lines = (config: Readonly<Record<string, string>>, ...saved: string[]) =>
