@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { defineTool } from "../tool.ts";
 import { vectorOf } from "./command.ts";
-import { enter, enteringCalls, type Ran } from "./entering.ts";
+import { enter } from "./entering.ts";
+import { enteringCalls, type Ran } from "./program.ts";
 import * as params from "./params.ts";
 import { inContainer, inVm } from "./privileges.ts";
 
