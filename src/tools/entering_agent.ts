@@ -2,17 +2,10 @@
 import { Buffer } from "node:buffer";
 import { PveError, UsageError } from "../errors.ts";
 import type { Guest } from "../pve/guests.ts";
+import type { ToolContext } from "../tool.ts";
 import { endingItself } from "./command.ts";
 import { agentBytes, Capture } from "./output.ts";
-import {
-  type EnteringContext,
-  type Program,
-  type Ran,
-  reporting,
-  stillRunning,
-  tooMuchInput,
-  wasLate,
-} from "./program.ts";
+import { type Program, type Ran, reporting, stillRunning, tooMuchInput, wasLate } from "./program.ts";
 
 /** The most input that goes along with a command through the guest agent, in bytes: PVE's limit. */
 export const AGENT_INPUT = 65_536;
@@ -20,12 +13,17 @@ export const AGENT_INPUT = 65_536;
 const POST = "POST /nodes/{node}/qemu/{vmid}/agent/exec" as const;
 const STATUS = "GET /nodes/{node}/qemu/{vmid}/agent/exec-status" as const;
 
+/** What this way takes. */
+export const agentCalls = [POST, STATUS] as const;
+
+type AgentContext = Pick<ToolContext<(typeof agentCalls)[number]>, "pve" | "signal" | "progress" | "now">;
+
 /**
  * Runs a program by the guest agent.
  * @throws {UsageError} the program or its input cannot go this way
  * @throws {PveError} forbidden, no agent, cancelled, or not ended in time
  */
-export async function byAgent(context: EnteringContext, guest: Guest, program: Program): Promise<Ran> {
+export async function byAgent(context: AgentContext, guest: Guest, program: Program): Promise<Ran> {
   const { pve } = context;
   const { node, vmid } = guest;
   const { seconds, limit, signal = context.signal } = program;
@@ -100,7 +98,7 @@ function agentInput({ argv, seconds, stdin, shell }: Program): { argv: readonly 
 
 /** Tells a command's process in the guest to end; `timeout` hands that on to all that it has started. Returns what was done. */
 async function endInGuest(
-  { pve }: EnteringContext,
+  { pve }: Pick<AgentContext, "pve">,
   { node, vmid }: Guest,
   pid: number,
   shell: boolean,

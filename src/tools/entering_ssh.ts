@@ -2,17 +2,10 @@
 import { z } from "zod";
 import { PveError, UsageError } from "../errors.ts";
 import type { Guest } from "../pve/guests.ts";
+import type { ToolContext } from "../tool.ts";
 import { endingItself } from "./command.ts";
 import { agentBytes, Capture } from "./output.ts";
-import {
-  type EnteringContext,
-  type Program,
-  type Ran,
-  reporting,
-  stillRunning,
-  tooMuchInput,
-  wasLate,
-} from "./program.ts";
+import { type Program, type Ran, reporting, stillRunning, tooMuchInput, wasLate } from "./program.ts";
 
 /** The most input that goes along with a command through qm guest exec, in bytes. */
 const QM_INPUT = 1024 * 1024;
@@ -25,7 +18,11 @@ const QM_ANSWER = 12 * 1024 * 1024;
  * @throws {UsageError} the guest does not run, or its node is another host
  * @throws {PveError} the host or qm refuses, or its answer cannot be read
  */
-export async function bySsh(context: EnteringContext, guest: Guest, program: Program): Promise<Ran> {
+export async function bySsh(
+  context: Pick<ToolContext, "exec" | "signal" | "progress" | "now">,
+  guest: Guest,
+  program: Program,
+): Promise<Ran> {
   const shell = context.exec?.shell;
   const signal = program.signal ?? context.signal;
   if (shell === undefined) throw new UsageError("There is no way to log in to a node");

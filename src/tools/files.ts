@@ -5,9 +5,9 @@ import { z } from "zod";
 import { PveError, UsageError } from "../errors.ts";
 import { cleanText } from "../shape/untrusted.ts";
 import { defineTool } from "../tool.ts";
-import { enter, kindOf } from "./entering.ts";
+import { eitherCalls, enterEither } from "./entering.ts";
 import { AGENT_INPUT } from "./entering_agent.ts";
-import { type Entered, enteringCalls, type Ran } from "./program.ts";
+import { type Entered, type Ran } from "./program.ts";
 import { DROP, PULL, PUSH } from "./file_scripts.ts";
 import * as params from "./params.ts";
 import { inVm } from "./privileges.ts";
@@ -52,11 +52,11 @@ export const pushFile = defineTool({
     kept: z.string().optional(),
     notes: params.notes,
   }),
-  calls: enteringCalls,
+  calls: eitherCalls,
   privileges: inVm,
   async run(input, context) {
     const bytes = contentOf(input);
-    const entered = await enter(context, input, await kindOf(context.pve, input.vmid, context.signal));
+    const entered = await enterEither(context, input);
     const cut = input.path.lastIndexOf("/") + 1;
     const stage = `${input.path.slice(0, cut)}.proxmox-mcp-${randomUUID()}`;
     const kept = `${input.path}.old-${new Date(context.now()).toISOString().replaceAll(/[-:]|\..*/g, "")}-${
@@ -189,10 +189,10 @@ export const pullFile = defineTool({
     content: z.string(),
     notes: params.notes,
   }),
-  calls: enteringCalls,
+  calls: eitherCalls,
   privileges: inVm,
   async run(input, context) {
-    const entered = await enter(context, input, await kindOf(context.pve, input.vmid, context.signal));
+    const entered = await enterEither(context, input);
     // Through PVE's JSON every byte beyond ASCII takes several characters, and a channel carries it as it is.
     const base64 = entered.guest.kind === "vm";
     const argv = ["/bin/sh", "-c", PULL, "sh", input.path, String(input.max_bytes), base64 ? "1" : "0"];

@@ -4,17 +4,6 @@ import type { Guest } from "../pve/guests.ts";
 import type { ToolContext } from "../tool.ts";
 import type { Capture } from "./output.ts";
 
-/** What entering a guest takes. */
-export const enteringCalls = [
-  "GET /cluster/resources",
-  "GET /nodes/{node}/lxc/{vmid}/config",
-  "POST /nodes/{node}/qemu/{vmid}/agent/exec",
-  "GET /nodes/{node}/qemu/{vmid}/agent/exec-status",
-] as const;
-
-export type EnteringCall = (typeof enteringCalls)[number];
-export type EnteringContext = ToolContext<EnteringCall>;
-
 /** A program to run in a guest. */
 export interface Program {
   readonly argv: readonly string[];
@@ -51,7 +40,7 @@ export interface Entered {
 
 /** Tells every few seconds that a command still runs. */
 export function reporting(
-  { progress }: EnteringContext,
+  { progress }: Pick<ToolContext, "progress">,
   seconds: number,
   size: () => number,
 ): { [Symbol.dispose](): void } {
