@@ -21,6 +21,10 @@ const restrictions: readonly string[] = [
   "PROXMOX_SSH_HOST_KEY",
 ];
 
+/** Words that promise a limit, in names that this version does not know, or that another program's settings have. */
+const LIMITING =
+  /(?:^|_)(?:READ_?ONLY|ONLY|PROTECT\w*|DENY|DENIED|ALLOW\w*|FORBID\w*|BLOCK\w*|NO|DISABLE\w*|EXCLUDE\w*|RESTRICT\w*|LIMIT\w*|CONFIRM\w*|APPROV\w*|SAFE\w*|GUESTS?|VMIDS?|TOOLS?|TOOLSETS?|POOLS?|AUDIT\w*)(?:_|$)/;
+
 /** What is to be said about names that are not settings. */
 export interface Judgement {
   readonly problems: readonly UsageError[];
@@ -39,6 +43,13 @@ export function judgeNames(names: readonly string[]): Judgement {
     // A mistyped restriction stops the start: the client hides warnings from the person who wrote it.
     if (meant !== undefined && restrictions.includes(meant)) {
       problems.push(new UsageError(`${name} is not a setting of this program.`, question));
+    } else if (LIMITING.test(name.slice(prefix.length))) {
+      problems.push(
+        new UsageError(
+          `${name} is not a setting of this program, and by its name it limits something.`,
+          "Run with --help to see the settings that do, and take this one out.",
+        ),
+      );
     } else {
       warnings.push(`${name} is not a setting of this program and is ignored. ${question}`);
     }

@@ -21,8 +21,8 @@ export interface Wishes {
   readonly envFile: string | undefined;
   /** The settings that do not stand in that file; secrets may be among them. */
   readonly values: Readonly<Record<string, string>>;
-  /** The PVE host and port, as Deno's permission names them; undefined with `demo`. */
-  readonly authority: string | undefined;
+  /** What it connects to, as Deno's permission names it: PVE's host and port, and the SSH hosts' where exec is on. */
+  readonly hosts: readonly string[];
   /** Files that the settings name and the server reads. */
   readonly reads: readonly string[];
   /** The audit log, which the server writes. */
@@ -73,7 +73,7 @@ export function commandLine(program: Program, wishes: Wishes): { command: string
     `--allow-read=${
       list([root, ...(wishes.envFile === undefined ? [] : [wishes.envFile]), ...wishes.reads, ...wishes.writes])
     }`,
-    ...(wishes.authority === undefined ? [] : [`--allow-net=${wishes.authority}`]),
+    ...(wishes.hosts.length === 0 ? [] : [`--allow-net=${list(wishes.hosts)}`]),
     ...(wishes.writes.length === 0 ? [] : [`--allow-write=${list(wishes.writes)}`]),
     program.main,
     ...serve,
@@ -85,9 +85,9 @@ export function commandLine(program: Program, wishes: Wishes): { command: string
   return program.os === "windows" ? { command: "cmd", args: ["/c", "npx", ...npx] } : { command: "npx", args: npx };
 }
 
-/** Deno separates paths by commas, and takes two for one that belongs to a path. */
-function list(paths: readonly string[]): string {
-  return [...new Set(paths)].map((path) => path.replaceAll(",", ",,")).join(",");
+/** Deno separates paths and hosts by commas, and takes two for one that belongs to a path. */
+function list(places: readonly string[]): string {
+  return [...new Set(places)].map((place) => place.replaceAll(",", ",,")).join(",");
 }
 
 /** A secret that a client asks for: an element of VS Code's `inputs`. */

@@ -64,12 +64,13 @@ export function wishesFrom(given: Given, readFile: (path: string) => string, exa
     const value = (own[variable] ?? "").trim();
     return value === "" || /^\$\{[^}]*\}$/.test(value) ? [] : [[variable, value]];
   }));
-  const host = target.host.includes(":") ? `[${target.host}]` : target.host;
   return {
     demo: false,
     envFile: given.file === undefined ? undefined : resolve(given.file.path),
     values,
-    authority: `${host}:${target.port}`,
+    hosts: [target, ...settings.exec?.ssh?.hosts ?? []].map(({ host, port }) =>
+      `${host.includes(":") ? `[${host}]` : host}:${port}`
+    ),
     reads: reads.map((path) => resolve(path)),
     writes: settings.auditFile === undefined ? [] : [settings.auditFile],
     needsToken,
@@ -81,7 +82,7 @@ export const demoWishes: Wishes = {
   demo: true,
   envFile: undefined,
   values: {},
-  authority: undefined,
+  hosts: [],
   reads: [],
   writes: [],
   needsToken: false,

@@ -388,6 +388,26 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "from source the client's entry lets the server reach the SSH hosts, too, and reads what exec reads",
+  () =>
+    withHome(async ({ folder, install }) => {
+      const known = join(folder, "known_hosts");
+      const line = "192.0.2.11 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f";
+      await Deno.writeTextFile(known, `${line}\n`);
+      const { code, stdout, stderr } = await install(["--client", "cursor", "--print"], {
+        ...settings,
+        PROXMOX_ENABLE_EXEC: "true",
+        PROXMOX_SSH_HOST: "pve1=192.0.2.11,pve2=[2001:db8::12]:2222",
+        PROXMOX_SSH_PASSWORD: secret,
+        PROXMOX_SSH_HOST_KEY: known,
+      });
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /"--allow-net=pve\.lan:8006,192\.0\.2\.11:22,\[2001:db8::12\]:2222"/);
+      assert.match(stdout, new RegExp(`"--allow-read=[^"]*,${known}"`));
+    }),
+);
+
 Deno.test("README's way from source has a task for it", () => {
   const config: unknown = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
   assert.ok(isRecord(config) && isRecord(config.tasks));

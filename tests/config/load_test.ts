@@ -176,6 +176,30 @@ Deno.test("loadSettings stops at a mistyped restriction, as ignoring it would wi
   assert.match(message({ PROXMOX_AUDITFILE: "/a" }), /Did you mean PROXMOX_AUDIT_FILE\?/);
 });
 
+Deno.test("loadSettings stops at any other name that promises a limit", () => {
+  const limits = [
+    "PROTECTED_GUESTS",
+    "DENY_GUESTS",
+    "NO_WRITES",
+    "ALLOWED_TOOLS",
+    "DISABLE_EXEC",
+    "SAFE_MODE",
+    "LIMITS",
+  ];
+  for (const name of [...limits, "BLOCKLIST", "MCP_READONLY", "WRITE_ONLY_POOLS", "REQUIRE_APPROVAL", "VMIDS"]) {
+    assert.match(
+      message({ [`PROXMOX_${name}`]: "1" }),
+      new RegExp(`PROXMOX_${name} is not a setting of this program, and by its name it limits something\\. .*--help`),
+    );
+  }
+  // Settings of other programs that people have in their environment.
+  for (
+    const name of ["VE_ENDPOINT", "VE_API_TOKEN", "VE_INSECURE", "URL", "USERNAME", "TOKEN_SECRET", "NODE", "NOTES"]
+  ) {
+    assert.match(load({ [`PROXMOX_${name}`]: "1" }).warnings.join(), /is ignored/, name);
+  }
+});
+
 Deno.test("loadSettings takes names of tools in any case, and stops at what is no name", () => {
   const settings = load({ ...complete, PROXMOX_TOOLSETS: "Core", PROXMOX_TOOLS: "list_vms, stop_vm,list_vms" });
   assert.deepEqual(settings.selection, { toolsets: ["core"], tools: ["list_vms", "stop_vm"], exclude: undefined });

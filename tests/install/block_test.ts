@@ -17,7 +17,7 @@ const wishes: Wishes = {
   demo: false,
   envFile: undefined,
   values: { PROXMOX_HOST: "pve.lan", PROXMOX_USER: "agent@pve!mcp", PROXMOX_TOKEN_VALUE: secret },
-  authority: "pve.lan:8006",
+  hosts: ["pve.lan:8006"],
   reads: [],
   writes: [],
   needsToken: false,
@@ -80,13 +80,14 @@ Deno.test("settings in a file of their own leave no secret and no setting in the
 
 Deno.test("from source the server gets the permissions that it needs, and no other", () => {
   const source = { ...program, executable: "/usr/bin/deno", main: "/opt/a,b/main.ts" };
-  const asked = { ...wishes, reads: ["/etc/ca.pem"], writes: ["/var/log/audit.jsonl"] };
+  const hosts = ["pve.lan:8006", "[2001:db8::10]:22", "192.0.2.11:22"];
+  const asked = { ...wishes, hosts, reads: ["/etc/ca.pem"], writes: ["/var/log/audit.jsonl"] };
   const { server } = installation("proxmox", source, asked, { kind: "plain" }, false);
   assert.equal(server.command, "/usr/bin/deno");
   assert.deepEqual(server.args.filter((arg) => arg.startsWith("--allow-")), [
     "--allow-env",
     "--allow-read=/opt/a,,b,/etc/ca.pem,/var/log/audit.jsonl",
-    "--allow-net=pve.lan:8006",
+    "--allow-net=pve.lan:8006,[2001:db8::10]:22,192.0.2.11:22",
     "--allow-write=/var/log/audit.jsonl",
   ]);
   const npx = { ...source, executable: "/home/ada/.npm/_npx/1/node_modules/deno/deno" };
