@@ -2,9 +2,9 @@
  * Writes the types and constraints of PVE's API for the calls of the catalogue and the simulator.
  *
  *   deno task gen                     from the facts kept in src/sim/schema.gen.json
- *   deno task gen --from FILE         from a PVE host's own schema: its apidata.js
+ *   deno task gen:schema --from FILE  from a PVE host's own schema: its apidata.js
  *                                     (https://HOST:8006/pve-docs/api-viewer/apidata.js), or a list of methods as JSON
- *   deno task gen --check             writes nothing, fails when a generated file lags
+ *   deno task gen:check               writes nothing, fails when a generated file lags
  *
  * Only facts are taken: names, types, limits, permissions; no description text.
  */
@@ -179,7 +179,7 @@ function shape(field: Field | undefined, inRow = false): unknown {
 
 function wanted(facts: ReadonlyMap<string, Facts>, call: string): Facts {
   const found = facts.get(call);
-  if (found === undefined) throw new Error(`PVE's schema has no call ${call}; run: deno task gen --from FILE`);
+  if (found === undefined) throw new Error(`PVE's schema has no call ${call}; run: deno task gen:schema --from FILE`);
   return found;
 }
 

@@ -39,7 +39,10 @@ export async function initCommand(command: InitCommand): Promise<number> {
   if (command.words.length > 0 || !isTerminal("stdin") || !isTerminal("stdout")) return await unattended(command);
   let written: string | undefined;
   try {
-    const prompts = await terminalPrompts("Setting up proxmox-mcp. Ctrl-C ends it, and nothing is written", out);
+    const prompts = await terminalPrompts(
+      "Setting up proxmox-mcp. Ctrl-C ends it; nothing is written before the end",
+      out,
+    );
     // The role is made for the tools that are offered where the settings choose none; commands in guests are asked about.
     const offered = tools.filter(({ tier, toolset }) => toolsets[toolset].byDefault || tier === "exec");
     const values = await guide(prompts, offered);

@@ -25,7 +25,7 @@ export function parseConfirm(text: string): Confirm {
   if (word === "never" || word === "disruptive" || word === "writes") return word;
   throw new UsageError(
     `PROXMOX_CONFIRM is ${JSON.stringify(text)}.`,
-    "Set it to never, disruptive (stop, shutdown, reboot, set) or writes (every write).",
+    "Set it to never, disruptive (what interrupts, changes, moves or enters a guest) or writes (every write).",
   );
 }
 

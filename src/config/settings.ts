@@ -82,7 +82,7 @@ export const settingRows = [
     variable: "PROXMOX_CONFIRM",
     default: "never",
     help:
-      "disruptive: the client asks a person before a guest is stopped, shut down, rebooted or configured; writes: before every write",
+      "disruptive: the client asks a person before whatever interrupts, changes, moves or enters a guest; writes: before every write",
   },
   {
     variable: "PROXMOX_POOL",

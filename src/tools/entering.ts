@@ -76,7 +76,7 @@ function requireLogin({ shell }: ExecContext, guest: Guest): void {
   if (shell !== undefined) return;
   throw new UsageError(
     `${wordFor(guest)} ${guest.vmid} is entered by SSH to its node, and there is no way to log in`,
-    "A person has to set PROXMOX_SSH_KEY_FILE (or PROXMOX_SSH_PASSWORD) and PROXMOX_SSH_HOST_KEY; README tells how",
+    "A person has to set PROXMOX_SSH_KEY_FILE (or PROXMOX_SSH_PASSWORD) and PROXMOX_SSH_HOST_KEY; docs/exec.md tells how",
   );
 }
 

@@ -12,6 +12,7 @@ import { connect } from "../../src/pve/connection.ts";
 import { createSimulatedShell, createSimulator, type State } from "../../src/sim/mod.ts";
 import { demoCluster } from "../../src/sim/demo.ts";
 import { simulatorTransport } from "../../src/sim/transport.ts";
+import { toolsets } from "../../src/safety/toolsets.ts";
 import type { Tool } from "../../src/tool.ts";
 import { tools } from "../../src/tools/mod.ts";
 import { NEW_SECRET, runPveum } from "../helpers/pveum.ts";
@@ -221,4 +222,19 @@ Deno.test("a token with privilege separation and no ACL of its own may do nothin
   assert.ok(grants instanceof Grants && grants.empty);
   const judged = await report(state, one.wish);
   assert.ok(judged.filter(({ verdict }) => verdict === "fails").length > 3);
+});
+
+Deno.test("the roles that the README writes out are those of the tools that are on by default", async () => {
+  const readme = await Deno.readTextFile("README.md");
+  const block = /```sh\n(pveum user add [^]*?)\n```/.exec(readme)?.[1] ?? "";
+  const commands = block.split("\n");
+  const chosen = tools.filter(({ toolset }) => toolsets[toolset].byDefault);
+  const { roles } = planFor({ tools: chosen, pve: 9, pool: undefined, storages: [], bridges: [] });
+  const written = [...block.matchAll(/^pveum role add \S+ --privs "?([^"\n]+)"?$/gm)]
+    .map(([, privileges = ""]) => privileges.split(" ").sort());
+  assert.deepEqual(written, roles.map(({ privileges }) => privileges));
+  const state = clusterWith(commands);
+  const granted = state.access.acl.filter(({ who }) => who === "agent@pve").map(({ path, role }) => `${path} ${role}`);
+  assert.deepEqual(granted.slice(-2), ["/ AgentRole", "/ AgentBackup"]);
+  assert.ok(state.access.tokens.has("agent@pve!mcp"));
 });

@@ -6,7 +6,7 @@ export const NEW_SECRET = "00000000-0000-4000-8000-00000000abcd";
 
 /** Splits a command like a shell, as far as quotes go. */
 function words(line: string): string[] {
-  return [...line.matchAll(/(?:'[^']*'|[^\s'])+/g)].map(([word]) => word.replaceAll("'", ""));
+  return [...line.matchAll(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g)].map(([word]) => word.replaceAll(/['"]/g, ""));
 }
 
 function options(rest: readonly string[]): Map<string, string> {
@@ -51,11 +51,11 @@ function run(state: State, line: string, major: 8 | 9): void {
     const [path = "", ...rest] = command.slice(2);
     const given = options(rest);
     const propagate = given.get("propagate") !== "0";
-    const role = given.get("roles") ?? "";
-    if (!access.roles.has(role)) throw new Error(`role '${role}' does not exist`);
+    const roles = given.get("roles")?.split(",") ?? [];
+    for (const role of roles) if (!access.roles.has(role)) throw new Error(`role '${role}' does not exist`);
     for (const who of [given.get("users"), given.get("tokens")].flatMap((list) => list?.split(",") ?? [])) {
       if (!access.users.has(who) && !access.tokens.has(who)) throw new Error(`no such user or token: ${who}`);
-      access.acl.push({ path, who, role, propagate });
+      for (const role of roles) access.acl.push({ path, who, role, propagate });
     }
   } else throw new Error(`pveum: unknown command ${line}`);
 }
