@@ -109,7 +109,7 @@ export async function lookForAddress(
     if (slot !== undefined) return slot;
     if (!running || !/^(?:enabled=)?1/.test(config?.agent ?? "0")) {
       // Without its agent nobody knows what DHCP gave it.
-      if (config === undefined || running) silent++;
+      if (config === undefined || guest.status !== "stopped") silent++;
       return undefined;
     }
     const answer = await ask(() =>

@@ -11,7 +11,7 @@ export interface Guest {
   readonly kind: GuestKind;
   readonly node: string;
   readonly name: string | undefined;
-  /** running, stopped, paused, or unknown before PVE's first statistics pass. */
+  /** running, stopped, or unknown before PVE's first statistics pass; of a VM also what QEMU says, as in paused or io-error. */
   readonly status: string | undefined;
   readonly template: boolean;
   readonly pool: string | undefined;

@@ -184,7 +184,13 @@ const rows: readonly Row[] = [
     says: /quit\/powerdown failed/,
     kind: "busy",
     remedy:
-      "The guest did not shut down in time and runs on: it needs ACPI or a working guest agent, or more time (timeout). stop_* cuts its power, at the cost of unsaved data",
+      "The guest did not shut down in time and runs on: it needs ACPI or a working guest agent, or more time. stop_* cuts its power, at the cost of unsaved data",
+  },
+  {
+    says: /VM is paused/,
+    kind: "conflict",
+    remedy:
+      "It stands still and would take the order only once it goes on: resume_vm (toolset grow) comes first, or a person in PVE's web interface. stop_vm cuts its power, at the cost of unsaved data",
   },
   {
     says: /can't migrate running/,

@@ -132,7 +132,8 @@ export function guestResource(guest: Guest, host: ClusterNode | undefined, pool:
   return {
     ...row,
     name: nameOf(guest),
-    status: guest.run === undefined ? "stopped" : "running",
+    // What QEMU says, where it says something (pvestatd), unlike in status/current.
+    status: guest.run === undefined ? "stopped" : guest.run.paused ? "paused" : "running",
     template: isTemplate(guest) ? 1 : 0,
     cpu: used.cpu,
     maxcpu: cpusOf(guest, host?.cpus ?? 1),

@@ -111,7 +111,7 @@ export const setCloudInit = defineTool({
         ...notes,
         ...(changes && told && old !== fresh ? [FIRST_BOOT] : []),
         ...(changes && !told ? [`PVE did not tell the instance-id before and after. Very likely: ${FIRST_BOOT}`] : []),
-        ...(changes && status === "running"
+        ...(changes && status !== "stopped"
           ? [
             "It runs: in effect after reboot_vm, for which PVE writes the drive anew; a restart from inside is not enough",
           ]

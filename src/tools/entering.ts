@@ -5,6 +5,7 @@ import { findGuest, type Guest, type GuestKind, listGuests } from "../pve/guests
 import type { ExecContext, ToolContext } from "../tool.ts";
 import { agentCalls, byAgent } from "./entering_agent.ts";
 import { bySsh } from "./entering_ssh.ts";
+import { goesOn } from "./params.ts";
 import type { Entered } from "./program.ts";
 
 /** What entering a container takes, a VM, and either. */
@@ -64,6 +65,9 @@ async function find(
   const guest = await findGuest(pve, name, kind, other, { signal });
   if (guest.status === "stopped") {
     throw new UsageError(`${wordFor(guest)} ${guest.vmid} is not running`, `Start it with start_${kind}`);
+  }
+  if (guest.status === "paused") {
+    throw new UsageError(`VM ${guest.vmid} is paused, and answers nobody`, goesOn);
   }
   return { guest, exec };
 }

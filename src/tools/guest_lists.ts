@@ -122,7 +122,8 @@ export const guestLists = lists.map((list) =>
 
 /** One row with all its fields. */
 function rowOf(guest: Guest, row: Resource): z.output<typeof guestRow> {
-  const running = guest.status === "running";
+  // A paused one still holds its memory.
+  const running = guest.status === "running" || guest.status === "paused";
   return {
     vmid: guest.vmid,
     name: guest.name,

@@ -251,8 +251,9 @@ export const guestAgentInfo = defineTool({
         "Install qemu-guest-agent inside, switch it on with set_vm_config (agent: true), then stop and start the VM",
       );
     }
-    if (guest.status !== "running") {
-      return told("stopped", `The VM is ${guest.status ?? "not running"}: start_vm starts it`);
+    if (guest.status === "stopped") return told("stopped", "The VM is stopped: start_vm starts it");
+    if (guest.status === "paused") {
+      return told("silent", `The VM is paused, and answers nobody: ${params.goesOn}`);
     }
     const refused: PveError[] = [];
     const os = await ask(pve, "GET /nodes/{node}/qemu/{vmid}/agent/get-osinfo", guest, { signal }, refused);

@@ -249,7 +249,11 @@ export const consoleUrl = defineTool({
     });
     const notes = [
       ...(server.host === undefined ? ["There is no host in this demo: pve.lan stands for yours"] : []),
-      ...(guest.status === "running" ? [] : [`It is ${guest.status ?? "not running"}: there is nothing to see yet`]),
+      ...(guest.status === "running"
+        ? []
+        : guest.status === "paused"
+        ? ["It is paused: its screen stands still"]
+        : [`It is ${guest.status ?? "not running"}: there is nothing to see yet`]),
       "The person's own account needs VM.Console",
     ];
     return { vmid: guest.vmid, url: `https://${server.host ?? "pve.lan:8006"}/?${query}`, notes };

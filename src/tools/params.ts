@@ -38,6 +38,9 @@ export const guestKinds = {
 /** Things worth saying beside the answer: what was left out, what to do next. */
 export const notes = z.array(z.string()).optional().describe("What was left out, warnings, what to do next");
 
+/** What helps a paused VM. */
+export const goesOn = "resume_vm (toolset grow) lets it go on, or a person in PVE's web interface";
+
 /** What came of a write. */
 export const outcome = {
   state: z.enum(["ok", "running", "warnings", "unchanged"]).describe(

@@ -96,7 +96,7 @@ export const powerTools = kinds.flatMap((kind) =>
           if (verb === "start" && paused) {
             return {
               facts,
-              unchanged: "It is paused: resume_vm (toolset grow) lets it go on, or a person in PVE's web interface",
+              unchanged: `It is paused: ${params.goesOn}`,
             };
           }
           if (verb === "reboot" && now.status === "stopped") {

@@ -113,7 +113,7 @@ async function take(
     `To go back to it, a person uses PVE's web interface: guest ${vmid}, Snapshots, ${input.snapname}, Rollback. ` +
       "What was written since is then lost",
   );
-  if (kind === "vm" && guest.status === "running" && !withMemory) {
+  if (kind === "vm" && guest.status !== "stopped" && !withMemory) {
     notes.push("It holds the disks without the memory: after going back the VM starts as after a power cut");
   }
   return { vmid, ...(name === undefined ? {} : { name }), node, ...outcome, notes };

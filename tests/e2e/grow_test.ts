@@ -49,3 +49,31 @@ serverTest("a VM is paused and goes on; a hibernated one is start_vm's", grow, a
   guest.config.set("lock", "suspended");
   assert.match(await error("resume_vm", { vmid: 104 }), /hibernated.*uses up its saved memory/s);
 });
+
+const all = { env: { PROXMOX_TOOLSETS: "all", PROXMOX_ENABLE_EXEC: "true" } };
+
+serverTest("a paused VM is told as paused everywhere, and led to resume_vm", all, async ({ ok, error, requests }) => {
+  const vmid = 102;
+  await ok("suspend_vm", { vmid });
+  const listed = await ok("list_vms", { status: "paused", fields: "all" });
+  assert.equal(listed.total, 1);
+  assert.match(JSON.stringify(listed.guests), /"vmid":102,.*"memory_used_percent":\d/);
+  assert.doesNotMatch(JSON.stringify(await ok("list_vms", { status: "running" })), /"vmid":102,/);
+  const status = await ok("vm_status", { vmid });
+  assert.deepEqual([status.status, status.qemu_state], ["running", "paused"]);
+  const agent = await ok("guest_agent_info", { vmid });
+  assert.equal(agent.agent, "silent");
+  assert.match(JSON.stringify(agent.notes), /paused.*resume_vm/);
+  assert.match(JSON.stringify(await ok("guest_network", { vmid })), /"source":"config".*It is paused/);
+  assert.match(JSON.stringify(await ok("console_url", { vmid })), /It is paused: its screen stands still/);
+  assert.match(JSON.stringify(await ok("find_guest", { query: "docker" })), /"status":"paused"/);
+  assert.match(JSON.stringify(await ok("create_vm_snapshot", { vmid, snapname: "halted" })), /after a power cut/);
+  assert.match(await error("exec_in_vm", { vmid, command: "id" }), /VM 102 is paused.*resume_vm/s);
+  // PVE itself refuses these at once.
+  for (const tool of ["shutdown_vm", "reboot_vm"]) {
+    assert.match(await error(tool, { vmid }), /VM is paused - cannot shutdown.*resume_vm/s);
+  }
+  assert.ok(requests.every(({ path }) => !path.includes("/102/agent/")), "nobody asks an agent that cannot answer");
+  assert.equal((await ok("resume_vm", { vmid })).state, "ok");
+  assert.equal((await ok("guest_agent_info", { vmid })).agent, "running");
+});

@@ -72,6 +72,23 @@ Deno.test("a guest that does not cooperate runs into the timeout and stays on", 
   assert.equal((await data("GET", "/nodes/pve3/qemu/107/status/current")).status, "running");
 });
 
+Deno.test("a paused VM is not shut down, but by force; its agent is silent, and lists call it paused", async () => {
+  const { data, send, state } = bench(0);
+  await data("POST", "/nodes/pve1/qemu/102/status/suspend");
+  const rows: { vmid?: number; status?: string }[] = await data("GET", "/cluster/resources?type=vm");
+  assert.equal(rows.find(({ vmid }) => vmid === 102)?.status, "paused");
+  const now = await data("GET", "/nodes/pve1/qemu/102/status/current");
+  assert.deepEqual([now.status, now.qmpstatus], ["running", "paused"]); // captured 197
+  for (const call of ["network-get-interfaces", "get-osinfo", "get-host-name", "get-fsinfo"]) {
+    assert.match((await send("GET", `/nodes/pve1/qemu/102/agent/${call}`)).reason, /guest agent is not running/);
+  }
+  for (const verb of ["shutdown", "reboot"]) {
+    assert.match((await send("POST", `/nodes/pve1/qemu/102/status/${verb}`)).reason, /^VM is paused - cannot shutdown/);
+  }
+  await data("POST", "/nodes/pve1/qemu/102/status/shutdown", "forceStop=1");
+  assert.equal(state.guests.get(102)?.run, undefined);
+});
+
 Deno.test("what a running VM cannot take waits for the next start", async () => {
   const { data } = bench(0);
   await data("PUT", "/nodes/pve2/qemu/103/config", "memory=8192&description=now");

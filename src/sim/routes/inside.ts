@@ -2,7 +2,7 @@
 import { diskSizeOf, nameOf } from "../rows.ts";
 import { text } from "../state.ts";
 import type { Route } from "./context.ts";
-import { agentOf } from "./network.ts";
+import { agentOf } from "./agent.ts";
 
 /** The fields of captured 299; Windows tells the others that QEMU's agent documents. */
 export const osinfo: Route<"GET /nodes/{node}/qemu/{vmid}/agent/get-osinfo"> = ({ state }, { node, vmid }) => {

@@ -1,6 +1,6 @@
 /** The addresses that running guests have. */
-import { die } from "../failure.ts";
-import { type Guest, guestOn, type State, text } from "../state.ts";
+import { type Guest, guestOn, text } from "../state.ts";
+import { agentOf } from "./agent.ts";
 import type { Route } from "./context.ts";
 
 /** Its MAC addresses, by number of the network device. */
@@ -65,15 +65,6 @@ const STATISTICS = [
   "tx-errs",
   "tx-dropped",
 ];
-
-/** The VM whose agent answers. @throws {Failure} in PVE's words where it does not (captured 201, 284, 289) */
-export function agentOf(state: State, node: string, vmid: number): Guest {
-  const guest = guestOn(state, node, "qemu", vmid);
-  if (!/^(?:enabled=)?1/.test(text(guest.config, "agent") ?? "0")) die("No QEMU guest agent configured");
-  if (guest.run === undefined) die(`VM ${vmid} is not running`);
-  if (!guest.cooperates) die("QEMU guest agent is not running");
-  return guest;
-}
 
 /** What the guest agent says (captured 300). */
 export const agentInterfaces: Route<"GET /nodes/{node}/qemu/{vmid}/agent/network-get-interfaces"> = (

@@ -107,10 +107,16 @@ interface Shutdown {
   readonly again: boolean;
 }
 
+/** A paused VM would carry the order out once it goes on: PVE refuses it at once (its vm_shutdown and vm_reboot). */
+function refusePaused({ run }: Guest): void {
+  if (run?.paused === true) die("VM is paused - cannot shutdown");
+}
+
 /** Shutdown and reboot: a guest that does not cooperate runs into the timeout. */
 function shutdownTask(context: Context, node: string, kind: Kind, vmid: number, how: Shutdown): string {
   const { state, engine } = context;
   const found = guestOn(state, node, kind, vmid);
+  if (!how.force) refusePaused(found);
   const silent = found.run !== undefined && (!found.cooperates || found.run.paused);
   const failure = kind === "qemu" ? "VM quit/powerdown failed - got timeout" : "container did not stop - got timeout";
   return start(context, {
