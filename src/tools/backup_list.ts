@@ -1,4 +1,4 @@
-/** Tools that look at backups: which guest has one, how old it is, who has none, and the jobs that make them. */
+/** A tool that looks at backups: which guest has one, how old it is, who has none. */
 import { z } from "zod";
 import { Grants } from "../access/grants.ts";
 import { PveError } from "../errors.ts";
@@ -28,13 +28,15 @@ interface Place {
   readonly storage: string;
 }
 
-/** The storages that hold backups, a shared one once; those that do not answer apart. */
+/**
+ * The storages that hold backups, a shared one once; those that do not answer apart. A node that is named comes first, and
+ * not alone: a guest that has moved to it has left its backups on the storages of the node where it was.
+ */
 function placesIn(rows: Result<"GET /cluster/resources">, node: string | undefined): { open: Place[]; shut: string[] } {
   const open = new Map<string, Place>();
   const shut = new Set<string>();
-  for (const row of rows) {
+  for (const row of rows.toSorted((a, b) => Number(b.node === node) - Number(a.node === node))) {
     if (row.node === undefined || row.storage === undefined || !contentOf(row.content).includes("backup")) continue;
-    if (node !== undefined && row.node !== node) continue;
     const key = row.shared === true ? row.storage : `${row.node}/${row.storage}`;
     if (row.status === "available") {
       if (!open.has(key)) open.set(key, { node: row.node, storage: row.storage });
@@ -87,6 +89,32 @@ function storageOf({ volid }: Volume): string {
 
 const verifiedOf = ({ verification }: Volume): string | undefined => verification?.state;
 
+/** @throws {PveError} for a node that is not there; a token that is shown no node cannot tell */
+function refuseStrangeNode(rows: Result<"GET /cluster/resources">, node: string | undefined): void {
+  const nodes = rows.flatMap((row) => row.type === "node" && row.node !== undefined ? [row.node] : []).sort();
+  if (node === undefined || nodes.length === 0 || nodes.includes(node)) return;
+  throw new PveError(`No node ${JSON.stringify(node)}`, {
+    kind: "missing",
+    remedy: `The nodes are ${nodes.join(", ")}`,
+  });
+}
+
+/** What to say of a guest that was asked for, where it is not there or elsewhere. */
+function guestNotes(
+  vmid: number | undefined,
+  guest: Guest | undefined,
+  node: string | undefined,
+  found: boolean,
+): string[] {
+  if (vmid === undefined) return [];
+  if (guest !== undefined) {
+    return node === undefined || guest.node === node ? [] : [`${vmid} is on ${guest.node}, not on ${node}`];
+  }
+  return found
+    ? [`These are backups of ${vmid}, and no guest of that number is visible to this token`]
+    : [`No guest ${vmid} is visible to this token, and no backup of it was found: find_guest shows what there is`];
+}
+
 /** One guest's backups in a line. */
 function lineOf(vmid: number, guest: Guest | undefined, volumes: readonly Volume[], now: number) {
   const [newest] = volumes;
@@ -111,7 +139,11 @@ export const listBackups = defineTool({
     "Tells for each guest how many backups there are, how old the newest is, and which guests have none; with vmid, that guest's backups one by one.",
   tier: "read",
   toolset: "snapshots",
-  input: z.strictObject({ vmid: params.vmid.optional(), node: params.node.optional(), limit: params.limit }),
+  input: z.strictObject({
+    vmid: params.vmid.optional(),
+    node: params.node.optional().describe("Only guests that are there now, wherever their backups are"),
+    limit: params.limit,
+  }),
   output: z.object({
     guests: z.array(z.object({
       vmid: z.number(),
@@ -141,6 +173,7 @@ export const listBackups = defineTool({
   ],
   async run({ vmid, node, limit }, { pve, signal, now, server }) {
     const rows = await pve.call("GET /cluster/resources", {}, { signal });
+    refuseStrangeNode(rows, node);
     const { open, shut } = placesIn(rows, node);
     const places = open.slice(0, MOST_STORAGES);
     const guests = new Map(rows.flatMap((row) => guestOf(row) ?? []).map((guest) => [guest.vmid, guest]));
@@ -150,33 +183,42 @@ export const listBackups = defineTool({
     ]);
     const grants = new Grants(permissions);
     const byGuest = Map.groupBy(volumes.filter((volume) => volume.vmid !== undefined), (volume) => volume.vmid ?? 0);
-    const lines = [...byGuest].map(([id, own]) => lineOf(id, guests.get(id), own, now()))
-      .filter((line) => node === undefined || (guests.get(line.vmid)?.node ?? node) === node)
+    const meant = (id: number) =>
+      vmid === undefined ? node === undefined || guests.get(id)?.node === node : id === vmid;
+    const lines = [...byGuest].filter(([id]) => meant(id)).map(([id, own]) => lineOf(id, guests.get(id), own, now()))
       .sort((a, b) => (b.age_days ?? Infinity) - (a.age_days ?? Infinity) || a.vmid - b.vmid);
     const bare = [...guests.values()].filter((guest) =>
-      !byGuest.has(guest.vmid) && !guest.template && (node === undefined || guest.node === node) &&
-      (vmid === undefined || guest.vmid === vmid)
+      !byGuest.has(guest.vmid) && (!guest.template || vmid !== undefined) && meant(guest.vmid)
     ).sort((a, b) => a.vmid - b.vmid);
     // Where not all can be seen, nobody knows who has none.
     const complete = failed.length === 0 && shut.length === 0 && places.length === open.length && places.length > 0;
     const without = complete ? bare.filter((guest) => sees(grants, guest.vmid, places)) : [];
     const hidden = complete ? bare.length - without.length : 0;
-    const gone = lines.filter((line) => !guests.has(line.vmid)).length;
+    const gone = vmid !== undefined ? 0 : [...byGuest.keys()].filter((id) => !guests.has(id)).length;
     const own = vmid === undefined ? [] : pageOf(volumes, limit);
     const shown = pageOf(lines, limit);
     const notes = [
-      ...(open.length === 0
-        ? [`No storage${node === undefined ? "" : ` of ${node}`} that this token may see holds backups`]
-        : []),
+      ...(open.length === 0 && shut.length === 0 ? ["No storage that this token may see holds backups"] : []),
       ...(guests.size === 0 ? ["No guest is visible to this token: it may lack VM.Audit on /vms"] : []),
-      ...(hidden > 0 ? [`Whether ${hidden} guests have backups is not known: ${WHY_HIDDEN}`] : []),
+      ...(guests.size > 0
+        ? guestNotes(vmid, vmid === undefined ? undefined : guests.get(vmid), node, byGuest.size > 0)
+        : []),
+      ...(hidden > 0
+        ? [`Whether ${hidden === 1 ? "1 guest has" : `${hidden} guests have`} backups is not known: ${WHY_HIDDEN}`]
+        : []),
       ...(!complete && open.length > 0 ? ["Not all storages answered: guests without a backup are not named"] : []),
       ...(shut.length > 0 ? [`Not available, and not looked at: ${shut.join(", ")}`] : []),
       ...failed.map((one) => `No answer from ${one}`),
       ...(open.length > places.length
-        ? [`${open.length - places.length} more storages were not asked: give node`]
+        ? [`${open.length - places.length} more storages were not asked: with node, those of that node are asked first`]
         : []),
-      ...(gone > 0 ? [`${gone} of these numbers have backups and no guest that this token sees`] : []),
+      ...(gone > 0
+        ? [
+          `${gone} ${node === undefined ? "of these numbers" : "more"} ${
+            gone === 1 ? "has" : "have"
+          } backups and no guest that this token sees`,
+        ]
+        : []),
       ...(lines.length > shown.length ? [`${lines.length - shown.length} more guests have backups: raise limit`] : []),
       ...(without.length > MOST_NAMED ? [`${without.length - MOST_NAMED} more guests have none`] : []),
       ...(own.length > 0 && server.tools.some(({ name }) => name === "restore_vm_backup")
@@ -197,75 +239,6 @@ export const listBackups = defineTool({
           description: volume.notes,
         })),
       }),
-      ...(notes.length > 0 ? { notes } : {}),
-    };
-  },
-});
-
-type Job = Result<"GET /cluster/backup">[number];
-
-/** Which guests a job takes along. */
-function guestsOf({ all, pool, vmid, exclude }: Job): string {
-  const but = exclude === undefined || exclude === "" ? "" : ` but ${exclude}`;
-  if (pool !== undefined) return `pool ${pool}${but}`;
-  return all === true ? `all${but}` : vmid ?? "";
-}
-
-export const listBackupJobs = defineTool({
-  name: "list_backup_jobs",
-  title: "List backup jobs",
-  description: "Lists PVE's scheduled backup jobs, and the guests that no enabled job takes along.",
-  tier: "read",
-  toolset: "backups",
-  input: z.strictObject({}),
-  output: z.object({
-    jobs: z.array(z.object({
-      job: z.string(),
-      enabled: z.boolean(),
-      schedule: z.string().optional(),
-      next_run: z.string().optional(),
-      guests: z.string(),
-      node: z.string().optional(),
-      storage: z.string().optional(),
-      mode: z.string().optional(),
-      keeps: z.string().optional().describe("The job's own retention; without it the storage's"),
-      comment: z.string().optional(),
-    })),
-    in_no_job: z.array(z.object({ vmid: z.number(), name: z.string().optional() })),
-    notes: params.notes,
-  }),
-  calls: ["GET /cluster/backup", "GET /cluster/backup-info/not-backed-up"],
-  privileges: [
-    { path: "/", any: ["Sys.Audit"] },
-    { path: "/vms/{vmid}", any: ["VM.Audit"], when: "to name the guests in no job" },
-  ],
-  async run(_input, { pve, signal }) {
-    const [rows, bare] = await Promise.all([
-      pve.call("GET /cluster/backup", {}, { signal }),
-      pve.call("GET /cluster/backup-info/not-backed-up", {}, { signal }),
-    ]);
-    const jobs = pageOf(rows, 200).map((job) => ({
-      job: job.id ?? "",
-      enabled: job.enabled !== false,
-      schedule: job.schedule,
-      next_run: job["next-run"] === undefined ? undefined : moment(job["next-run"]),
-      guests: guestsOf(job),
-      node: job.node,
-      storage: job.storage,
-      mode: job.mode,
-      keeps: Object.entries(job["prune-backups"] ?? {}).map(([key, count]) => `${key}=${String(count)}`).join(",") ||
-        undefined,
-      comment: job.comment,
-    }));
-    const missing = [...bare].sort((a, b) => a.vmid - b.vmid);
-    const notes = [
-      ...(rows.length === 0 ? ["There are no backup jobs: nothing is backed up by itself"] : []),
-      ...(rows.length > jobs.length ? [`${rows.length - jobs.length} more jobs are left out`] : []),
-      ...(missing.length > MOST_NAMED ? [`${missing.length - MOST_NAMED} more guests are in no job`] : []),
-    ];
-    return {
-      jobs,
-      in_no_job: missing.slice(0, MOST_NAMED).map(({ vmid, name }) => ({ vmid, name })),
       ...(notes.length > 0 ? { notes } : {}),
     };
   },

@@ -1,7 +1,8 @@
 /** The list of all tools, in the order in which clients see them. */
 import type { Tool } from "../tool.ts";
 import { createBackup } from "./backups.ts";
-import { listBackupJobs, listBackups } from "./backup_list.ts";
+import { listBackupJobs } from "./backup_jobs.ts";
+import { listBackups } from "./backup_list.ts";
 import { cloneContainer, cloneVm } from "./clone.ts";
 import { createCloudInitVm } from "./cloud_vm.ts";
 import { cloudInitDump, setCloudInit } from "./cloudinit.ts";

@@ -152,7 +152,7 @@ serverTest("list_backups finds the guests without a backup", {}, async (running)
   const saved = new Set([100, 101, 102, 104, 202]);
   const expected = machines(simulator).filter((vmid) => !saved.has(vmid)).sort((a, b) => a - b);
   assert.deepEqual(bare, expected, "templates are not named");
-  assert.match(JSON.stringify(all.notes), /1 of these numbers have backups and no guest/);
+  assert.match(JSON.stringify(all.notes), /1 of these numbers has backups and no guest/);
   const one = await ok("list_backups", { vmid: 100 });
   assert.equal(rows(one.backups).length, 3);
   assert.match(String(rows(one.backups)[0]?.volid), /^local:backup\/vzdump-qemu-100-/);
@@ -166,6 +166,52 @@ serverTest("list_backups finds the guests without a backup", {}, async (running)
   const unsure = await ok("list_backups");
   assert.deepEqual(unsure.without, []);
   assert.match(JSON.stringify(unsure.notes), /guests without a backup are not named[^]*pve2\/local/);
+});
+
+serverTest("list_backups finds what a guest has left behind on the node where it was", {
+  env: { PROXMOX_TOOLSETS: "default,grow" },
+}, async (running) => {
+  const { ok, error } = running;
+  await ok("create_backup", { vmid: 103, storage: "local" });
+  await ok("migrate_vm", { vmid: 103, target: "pve2" });
+  const there = await ok("list_backups", { node: "pve2" });
+  assert.deepEqual(rows(there.guests).map(({ vmid }) => vmid).filter((vmid) => vmid === 103), [103]);
+  assert.ok(rows(there.without).length > 0 && rows(there.without).every(({ vmid }) => vmid !== 103));
+  assert.match(JSON.stringify(there.notes), /1 more has backups and no guest that this token sees/);
+  for (const args of [{ vmid: 103, node: "pve2" }, { vmid: 103 }]) {
+    const one = await ok("list_backups", args);
+    assert.deepEqual([rows(one.guests).length, one.without], [1, []]);
+    assert.match(String(rows(one.backups)[0]?.volid), /^local:backup\/vzdump-qemu-103-/);
+    assert.equal(one.notes, undefined);
+  }
+  const gone = rows((await ok("list_backups", { node: "pve1" })).without).map(({ vmid }) => vmid);
+  assert.ok(!gone.includes(103), "it is not on pve1 any more");
+  // What was asked for and is not there is said, and not taken for what has no backup.
+  const elsewhere = await ok("list_backups", { vmid: 202, node: "pve3" });
+  assert.deepEqual([rows(elsewhere.guests).map(({ vmid }) => vmid), rows(elsewhere.backups).length], [[202], 3]);
+  assert.match(JSON.stringify(elsewhere.notes), /202 is on pve2, not on pve3/);
+  const nobody = await ok("list_backups", { vmid: 999 });
+  assert.deepEqual([nobody.guests, nobody.without, nobody.backups], [[], [], []]);
+  assert.match(JSON.stringify(nobody.notes), /No guest 999 is visible to this token, and no backup of it was found/);
+  const template = await ok("list_backups", { vmid: 9000 });
+  assert.deepEqual([rows(template.without).map(({ vmid }) => vmid), template.notes], [[9000], undefined]);
+  assert.match(await error("list_backups", { node: "pve8" }), /No node "pve8".*pve1, pve2, pve3/s);
+});
+
+serverTest("of very many storages list_backups asks those of the named node first", {}, async ({ ok, simulator }) => {
+  const { storages } = simulator.state;
+  const [local, others] = [storages.get("local") ?? assert.fail("no local"), [...storages]];
+  await ok("create_backup", { vmid: 107, storage: "local" });
+  storages.clear();
+  for (let n = 10; n < 60; n++) {
+    storages.set(`a${n}`, { ...local, id: `a${n}`, nodes: ["pve1"], volumes: new Map([["pve1", new Map()]]) });
+  }
+  for (const [id, storage] of others) storages.set(id, storage);
+  const few = await ok("list_backups", { vmid: 107 });
+  assert.deepEqual([few.guests, few.without], [[], []]);
+  assert.match(JSON.stringify(few.notes), /more storages were not asked: with node, those of that node/);
+  const here = await ok("list_backups", { vmid: 107, node: "pve3" });
+  assert.deepEqual([rows(here.guests).map(({ vmid }) => vmid), here.without], [[107], []]);
 });
 
 serverTest("list_backups claims nothing of guests whose backups the token may not see", {}, async (running) => {
