@@ -11,12 +11,20 @@ const MOST_CANDIDATES = 8;
 /** The names there are, the one that was probably meant first. */
 export async function whatThereIs(
   details: PveErrorDetails,
-  { token }: Pick<Scene, "token">,
+  { token, pool }: Pick<Scene, "token" | "pool">,
   pve: Reader,
   options: Options,
 ): Promise<Found | undefined> {
   const { absent, subject, candidates: known } = details;
   if (absent === undefined) return undefined;
+  // A call that names another one is refused: only the setting's is sent.
+  if (absent.what === "pool" && absent.name === pool) {
+    return {
+      remedy:
+        `PROXMOX_POOL names it, for every new guest: a person makes it on the PVE host (pveum pool add ${pool}), ` +
+        "or changes the setting. No other call helps",
+    };
+  }
   if (known !== undefined && absent.what !== "guest") {
     const meant = closest(absent.name, known);
     return meant === undefined ? undefined : { remedy: `Probably meant: ${meant}. ${details.remedy ?? ""}` };

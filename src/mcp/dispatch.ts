@@ -131,7 +131,8 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       return failure(new PveError("The call was cancelled", { kind: "cancelled" }));
     }
     if (!isExpected(error)) onBug(error, redact);
-    return failure(await explained(error, { tool, args, pve, token: options.session?.token, signal }), redact);
+    const scene = { tool, args, pve, token: options.session?.token, pool: settings.pool, signal };
+    return failure(await explained(error, scene), redact);
   }
 
   /** The tool itself, where only its listing is at hand. */

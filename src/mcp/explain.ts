@@ -32,6 +32,8 @@ export interface Scene {
   readonly pve: PveClient;
   /** As in "agent@pve!mcp"; undefined where it is not known. */
   readonly token: string | undefined;
+  /** The pool that the settings put every new guest into. */
+  readonly pool?: string | undefined;
   readonly signal: AbortSignal;
 }
 

@@ -79,6 +79,10 @@ serverTest(
   { env: { PROXMOX_POOL: "agents" } },
   async (running) => {
     const { ok, error, simulator } = running;
+    const missing = await error("create_vm", { name: "early" });
+    assert.match(missing, /pool 'agents' does not exist/);
+    assert.match(missing, /PROXMOX_POOL names it[^]*pveum pool add agents[^]*changes the setting/);
+    assert.doesNotMatch(missing, /prod|leave pool out/, "neither would help");
     simulator.state.pools.set("agents", { id: "agents", comment: undefined, guests: new Set() });
     const made = await ok("create_vm", {});
     const copy = await ok("clone_vm", { source_vmid: 9000, pool: "agents" });
