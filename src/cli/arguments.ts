@@ -6,7 +6,7 @@ import { UsageError } from "../errors.ts";
 import { parseInput } from "./input.ts";
 
 const flags = {
-  demo: { type: "boolean", usage: "--demo", help: "Use a simulated PVE in memory; needs no settings and no network" },
+  demo: { type: "boolean", usage: "--demo", help: "Use a simulated PVE in memory; uses no settings and no network" },
   json: { type: "boolean", usage: "--json", help: "Print the structured answer as JSON" },
   png: { type: "boolean", usage: "--png", help: "Write the picture of the answer to stdout, as in --png > chart.png" },
   port: { type: "string", usage: "--port N", help: "Listen on this port of the loopback interface" },

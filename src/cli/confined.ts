@@ -4,7 +4,7 @@ import type { Sources } from "../config/sources.ts";
 import { launch, type Launched, type LaunchOptions } from "../confine/launcher.ts";
 import type { Job } from "../confine/messages.ts";
 import { auditLinesIn, openAuditFile } from "./audit_file.ts";
-import { gatherSettings } from "./settings.ts";
+import { gatherSettings, namesSet } from "./settings.ts";
 import { clean, err } from "./terminal.ts";
 
 /** The flags that all commands take that reach PVE. */
@@ -25,6 +25,7 @@ export function startJob(job: Job, options: SessionOptions, handlers: Handlers =
     ? undefined
     : gatherSettings(options.envFile);
   const { settings, sources } = gathered ?? {};
+  if (options.demo) warnOfUnused(options.envFile);
   for (const warning of settings?.warnings ?? []) err(clean(`Warning: ${warning}`));
   if (settings?.file !== undefined) err(`Settings read from ${settings.file}`);
   return launch({
@@ -36,4 +37,10 @@ export function startJob(job: Job, options: SessionOptions, handlers: Handlers =
     onLog: err,
     ...handlers,
   });
+}
+
+/** Somebody may rely on a limit that the demo does not know. */
+function warnOfUnused(envFile: string | undefined): void {
+  const names = [...(envFile === undefined ? [] : ["--env-file"]), ...namesSet()];
+  if (names.length > 0) err(clean(`Warning: --demo uses no settings, and leaves out ${names.join(", ")}`));
 }

@@ -16,14 +16,24 @@ export function gatherSettings(envFile: string | undefined): { settings: Setting
   return gather(env, readEnvFile(env, envFile), (path) => Deno.readTextFileSync(path));
 }
 
+/** The variables of this program that are set, as far as this process may look; never their values. */
+export function namesSet(): string[] {
+  return Object.entries(readable()).flatMap(([name, value]) => /^PROXMOX_/.test(name) && value !== "" ? [name] : [])
+    .sort();
+}
+
 function environment(): Record<string, string> {
-  if (granted()) return Deno.env.toObject();
-  if (!granted("PROXMOX_HOST")) {
+  if (!granted() && !granted("PROXMOX_HOST")) {
     throw new UsageError(
       "This process may not read its environment, where the settings are.",
       "Start it with deno task start or deno task cli, or with --allow-env; --demo needs no settings.",
     );
   }
+  return readable();
+}
+
+function readable(): Record<string, string> {
+  if (granted()) return Deno.env.toObject();
   // A compiled binary may read the variables that it knows, and not list the others.
   return Object.fromEntries(
     namesToLookFor().flatMap((name) => {

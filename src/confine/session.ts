@@ -14,6 +14,8 @@ import { prepareForPackages } from "./packages.ts";
 export interface SessionOptions {
   /** Undefined: a simulated PVE in memory. */
   readonly settings: Settings | undefined;
+  /** Whether the demo has every tool; otherwise it has what a server has whose settings choose nothing, and exec. */
+  readonly every?: boolean;
   readonly trace: boolean;
   /** Undefined: no record is kept. */
   readonly audit: AuditLog | undefined;
@@ -45,13 +47,11 @@ const NO_CHOICE = { toolsets: undefined, tools: undefined, exclude: undefined };
  * @throws {UsageError} where the settings choose tools that do not exist
  */
 export function openSession(options: SessionOptions): Session {
-  const { settings, log } = options;
+  const { settings, every = false, log } = options;
   const chosen = settings === undefined
-    ? listedTools
+    ? every ? listedTools : chooseTools(listedTools, NO_CHOICE, true)
     : chooseTools(listedTools, settings.selection, settings.exec !== undefined);
-  // The demo lists what a server lists whose settings choose nothing, and commands in guests; call reaches the others.
-  const served = settings === undefined ? chooseTools(listedTools, NO_CHOICE, true) : chosen;
-  const offered = served.filter((tool) => offers(tool, settings ?? DEMO_POLICY));
+  const offered = chosen.filter((tool) => offers(tool, settings ?? DEMO_POLICY));
   let loaded: Promise<Loaded> | undefined;
   function load(): Promise<Loaded> {
     // A module that could not be loaded may be there the next time.

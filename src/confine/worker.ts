@@ -60,7 +60,7 @@ async function run({ job, sources, trace }: Assignment): Promise<{ value: unknow
   const post = (line: string) => self.postMessage({ type: "log", line });
   // While serving, lines go out at once: posted ones would be lost with a crash, and come after the answer they belong to.
   const log = job.kind === "serve" && job.over === "stdio" ? err : post;
-  const session = openSession({ settings, trace, audit: record, log });
+  const session = openSession({ settings, every: job.kind === "call", trace, audit: record, log });
   switch (job.kind) {
     case "probe": {
       await prepareForPackages();

@@ -112,6 +112,22 @@ Deno.test("call prints a table, or with --json the structured answer", async () 
   assert.deepEqual(nodes.map(({ node }) => node), ["pve1", "pve2", "pve3"]);
 });
 
+Deno.test("call reaches every tool of the demo, and warns of settings that the demo does not use", async () => {
+  const call = ["call", "list_pools", "--demo"];
+  const plain = await run(call);
+  assert.deepEqual({ code: plain.code, stderr: plain.stderr }, { code: 0, stderr: "" });
+  assert.match(plain.stdout, /prod/);
+  const env = { PROXMOX_READ_ONLY: "true", PROXMOX_TOKEN_VALUE: "hush", PROXMOX_HOST: "" };
+  const warned = await run([...call, "--env-file", "gone.env"], { env });
+  assert.equal(warned.code, 0, warned.stderr);
+  assert.equal(
+    warned.stderr,
+    "Warning: --demo uses no settings, and leaves out --env-file, PROXMOX_READ_ONLY, PROXMOX_TOKEN_VALUE\n",
+  );
+  const blind = await run(call, { env, permissions: ["--allow-read"] });
+  assert.equal(blind.code, 0, blind.stderr);
+});
+
 Deno.test("call takes arguments as key=value and as JSON", async () => {
   const words = await run(["call", "set_vm_config", "vmid=105", 'config={"memory": 4096}', "--demo", "--json"]);
   assert.deepEqual(JSON.parse(words.stdout).changes, [{ key: "memory", old: "2048", new: "4096" }]);

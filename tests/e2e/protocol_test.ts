@@ -31,6 +31,24 @@ processTest("the client of SDK 1.x drives the server with revision 2025-06-18", 
   }
 });
 
+processTest("the demo's answers tell of the tools that its client has, and of no other", async () => {
+  const client = new Client({ name: "tests", version: "1" });
+  await client.connect(new StdioClientTransport(demo));
+  try {
+    const ask = async (name: string, given = {}) =>
+      answerOf(await client.callTool({ name, arguments: given })).structured ?? assert.fail(name);
+    const info = await ask("server_info");
+    assert.equal(info.tools, demoTools.length);
+    assert.deepEqual(info.toolsets, [...new Set(demoTools.map(({ toolset }) => toolset))].sort());
+    assert.match(JSON.stringify(await ask("check_permissions")), new RegExp(`all ${demoTools.length} tools`));
+    const backups = JSON.stringify(await ask("list_backups", { vmid: 102 }));
+    assert.match(backups, /"volid"/);
+    assert.doesNotMatch(backups, /restore_vm_backup/);
+  } finally {
+    await client.close();
+  }
+});
+
 processTest("the v2 client drives the server with revision 2026-07-28", async () => {
   const client = new Client({ name: "tests", version: "1" }, { versionNegotiation: { mode: { pin: "2026-07-28" } } });
   await client.connect(new StdioClientTransport(demo));
