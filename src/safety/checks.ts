@@ -19,6 +19,7 @@ import { type MoveCall, refuseMove } from "./move.ts";
 import { refuseRestore, type RestoreCall } from "./restore.ts";
 import type { Scalar } from "./rules.ts";
 
+export { refuseLack } from "./headroom.ts";
 export { VM_SLOT } from "./pending.ts";
 export { type Archive, disksToMake, readArchive } from "./restore.ts";
 

@@ -150,7 +150,7 @@ export async function refuseOverflow(
 export async function refuseLack(
   needs: ReadonlyMap<string, number>,
   node: string,
-  pve: PveClient<HeadroomCall>,
+  pve: PveClient<"GET /nodes/{node}/storage">,
   options: SendOptions,
 ): Promise<void> {
   if (needs.size === 0) return;

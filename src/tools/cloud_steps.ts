@@ -4,6 +4,7 @@ import type { Params } from "../pve/client.ts";
 import { type Guest, listGuests } from "../pve/guests.ts";
 import { within } from "../pve/queue.ts";
 import { readUpid } from "../pve/tasks.ts";
+import { refuseLack } from "../safety/checks.ts";
 import type { StartedTask, ToolContext } from "../tool.ts";
 import { type CloudVmWish, settingsOf } from "./cloud_wish.ts";
 import { mebibytesOf } from "./grow.ts";
@@ -19,6 +20,7 @@ export const NAME = "create_cloudinit_vm";
 export const calls = [
   ...newGuestCalls,
   ...recogniseCalls,
+  "GET /nodes/{node}/storage",
   "GET /nodes/{node}/qemu/{vmid}/config",
   "POST /nodes/{node}/qemu",
   "PUT /nodes/{node}/qemu/{vmid}/resize",
@@ -30,6 +32,8 @@ type Context = ToolContext<(typeof calls)[number]>;
 export const STEPS = ["create", "grow", "start"] as const;
 type Step = (typeof STEPS)[number];
 type Progress = Partial<Record<Step, "done" | "running" | "not done">>;
+
+const GIB = 1024 ** 3;
 
 /** One call: what it was given, how far it has come, what is worth saying. */
 export class Work {
@@ -63,10 +67,12 @@ export class Work {
   /** Has PVE make the VM, with the image as its disk. */
   async begin(): Promise<StartedTask> {
     const { pve, signal } = this.context;
-    const { image, storage, vmid, pool, node } = this.given;
+    const { image, storage, vmid, pool, node, disk_size } = this.given;
     const needs = [{ storage: storageOf(image), content: "import" }, { storage, content: "images" }] as const;
     const place = await choosePlace(pve, node, needs, { signal });
     if (place.note !== undefined) this.#notes.push(place.note);
+    // PVE would import the image first, and nothing here takes a VM away whose disk cannot grow then.
+    await refuseLack(new Map([[storage, disk_size * GIB]]), place.node, pve, { signal });
     const send = async (free: number) => {
       const request: Params<"POST /nodes/{node}/qemu"> = {
         ...settingsOf(this.given),
@@ -272,14 +278,19 @@ export class Work {
   /** An error with how far the VM has come, and how to go on. */
   #told(error: unknown, vmid: number): unknown {
     const steps = this.#steps().map(({ step, state }) => `${step} ${state}`).join(", ");
-    const again = `Then call ${NAME} again with vmid=${vmid} and the same arguments: it goes on where it stopped`;
+    // On another storage, or with the same size, it would be refused again.
+    const lacks = error instanceof Refusal && /do not fit on storage/.test(error.message);
+    const again = lacks
+      ? `Call ${NAME} again with vmid=${vmid}, the same storage and a smaller disk_size: it goes on where it stopped`
+      : `Then call ${NAME} again with vmid=${vmid} and the same arguments: it goes on where it stopped`;
     const told = (message: string) => message.replace(/\n|$/, (end) => ` (VM ${vmid}: ${steps})${end}`);
     const remedy = (present: string | undefined) => present === undefined ? again : `${present}. ${again}`;
     if (error instanceof PveError) {
       const details = { ...error.details, remedy: remedy(error.details.remedy) };
       return new PveError(told(error.message), details, { cause: error });
     }
-    return error instanceof Refusal ? new Refusal(told(error.message), remedy(error.remedy)) : error;
+    if (!(error instanceof Refusal)) return error;
+    return new Refusal(told(error.message), lacks ? again : remedy(error.remedy));
   }
 }
 

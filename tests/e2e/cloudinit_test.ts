@@ -65,12 +65,39 @@ serverTest("what is missing is said before anything is made", cloudinit, async (
   assert.deepEqual(writes(it), []);
 });
 
+/** Fills a storage of pve1 with somebody else's volume until so many GiB are free. */
+function fill({ state }: Simulator, storage: string, leave: number): void {
+  const { total, volumes } = state.storages.get(storage) ?? assert.fail(storage);
+  const there = volumes.get("pve1") ?? assert.fail(storage);
+  const [other] = there.values();
+  assert.ok(other !== undefined);
+  const used = [...there.values()].reduce((sum, volume) => sum + volume.used, 0);
+  const size = total - used - leave * 1024 ** 3;
+  there.set("vm-777-disk-0", { ...other, name: "vm-777-disk-0", vmid: 777, size, used: size });
+}
+
+serverTest("a disk that its storage cannot hold is refused before a VM is made for it", cloudinit, async (it) => {
+  const { error, ok, simulator } = it;
+  const before = simulator.state.guests.size;
+  fill(simulator, "local-lvm", 20);
+  const text = await error("create_cloudinit_vm", { ...wish, vmid: 120, disk_size: 21 });
+  assert.match(text, /21\.0 GiB do not fit on storage local-lvm of pve1, which has 20\.0 GiB free/);
+  assert.match(text, /Ask for less, or name another storage/);
+  assert.deepEqual([writes(it), simulator.state.guests.size], [[], before]);
+  const made = await ok("create_cloudinit_vm", { ...wish, vmid: 120, disk_size: 20 });
+  assert.deepEqual([made.state, made.disk_gib], ["ok", 20]);
+});
+
 serverTest("a call that stopped half-way tells how far it came; the next one goes on there", cloudinit, async (it) => {
   const { error, ok, simulator } = it;
   const before = simulator.state.guests.size;
+  await ok("create_cloudinit_vm", { ...wish, vmid: 120, disk_size: 3, start: false });
+  // Space that was there when it was begun is taken meanwhile.
+  fill(simulator, "local-lvm", 20);
   const text = await error("create_cloudinit_vm", { ...wish, vmid: 120, disk_size: 5000 });
   assert.match(text, /do not fit on storage local-lvm.*\(VM 120: create done, grow not done, start not done\)/);
-  assert.match(text, /call create_cloudinit_vm again with vmid=120/);
+  assert.match(text, /Call create_cloudinit_vm again with vmid=120, the same storage and a smaller disk_size/);
+  assert.doesNotMatch(text, /the same arguments|another storage/);
   assert.equal(guestOf(simulator, 120).run, undefined);
   // Without its number it would be a second one.
   assert.match(await error("create_cloudinit_vm", wish), /guest called "cloud" already: 120.*vmid=120/s);
