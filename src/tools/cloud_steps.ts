@@ -10,7 +10,8 @@ import { type CloudVmWish, settingsOf } from "./cloud_wish.ts";
 import { mebibytesOf } from "./grow.ts";
 import { recogniseCalls, refuseForeign, refuseStrange, strange, wasStarted } from "./half_made.ts";
 import { newGuestCalls, withFreeVmid } from "./new_guest.ts";
-import { choosePlace, storageOf } from "./places.ts";
+import { choosePlace } from "./places.ts";
+import { needOf } from "./volumes.ts";
 import { deadlineOf, inTurn, type Outcome, settle } from "./waiting.ts";
 
 /** The tool's name. */
@@ -68,7 +69,8 @@ export class Work {
   async begin(): Promise<StartedTask> {
     const { pve, signal } = this.context;
     const { image, storage, vmid, pool, node, disk_size } = this.given;
-    const needs = [{ storage: storageOf(image), content: "import" }, { storage, content: "images" }] as const;
+    const source = await needOf(pve, { name: "image", value: image, content: "import" }, { signal });
+    const needs = [source, { storage, content: "images" }] as const;
     const place = await choosePlace(pve, node, needs, { signal });
     if (place.note !== undefined) this.#notes.push(place.note);
     // PVE would import the image first, and nothing here takes a VM away whose disk cannot grow then.

@@ -9,6 +9,7 @@ import * as options from "./options.ts";
 import * as params from "./params.ts";
 import { choosePlace, type Need, storageOf } from "./places.ts";
 import { toCreateContainer, toCreateVm } from "./privileges.ts";
+import { needOf } from "./volumes.ts";
 
 const start = z.boolean().default(false).describe("Start it when it is ready");
 const pool = z.string().max(100).optional().describe("Resource pool to put it in");
@@ -54,14 +55,14 @@ export const createVm = defineTool({
     }
     if (iso !== undefined) disks.ide2 = `${iso},media=cdrom`;
     if (cloudinit !== undefined) disks[iso === undefined ? "ide2" : "ide0"] = `${cloudinit}:cloudinit`;
+    const { pve, signal } = context;
     const needs: Need[] = [];
     for (const [slot, value] of Object.entries({ ...slots, ...disks })) {
       if (typeof value !== "string" || !/^(?:(?:scsi|virtio|sata|ide)\d+|efidisk0|tpmstate0)$/.test(slot)) continue;
-      if (!value.startsWith("none")) {
-        needs.push({ storage: storageOf(value), content: /media=cdrom/.test(value) ? "iso" : "images" });
-      }
+      if (value.startsWith("none")) continue;
+      const given = slot === "ide2" && iso !== undefined ? { name: "iso", value: iso } : { name: slot, value };
+      needs.push(await needOf(pve, { ...given, content: /media=cdrom/.test(value) ? "iso" : "images" }, { signal }));
     }
-    const { pve, signal } = context;
     const place = await choosePlace(pve, wanted, needs, { signal });
     const boot = settings.boot ?? bootOrder({ ...slots, ...disks }, net0 !== "none");
     return await createWithVmid("create_vm", "vm", input, vmid, place, context, async (free) => {
@@ -128,19 +129,20 @@ export const createContainer = defineTool({
         "Give the storage for its root file system, as in local-lvm; list_storage shows them",
       );
     }
+    const { pve, signal } = context;
+    const { ostemplate } = input;
     const needs: Need[] = [
-      { storage: storageOf(input.ostemplate), content: "vztmpl" },
-      { storage: storageOf(rootfs), content: "rootdir" },
+      await needOf(pve, { name: "ostemplate", value: ostemplate, content: "vztmpl" }, { signal }),
+      await needOf(pve, { name: "rootfs", value: rootfs, content: "rootdir" }, { signal }),
     ];
     const slots: Readonly<Record<string, unknown>> = rest;
-    for (const [slot, value] of Object.entries(slots)) {
-      if (/^mp\d+$/.test(slot) && typeof value === "string") {
-        needs.push({ storage: storageOf(value), content: "rootdir" });
+    for (const [name, value] of Object.entries(slots)) {
+      if (/^mp\d+$/.test(name) && typeof value === "string") {
+        needs.push(await needOf(pve, { name, value, content: "rootdir" }, { signal }));
       }
     }
-    const { pve, signal } = context;
     const place = await choosePlace(pve, wanted, needs, { signal });
-    await checkTemplate(context, place.node, input.ostemplate);
+    await checkTemplate(context, place.node, ostemplate);
     const made = await createWithVmid("create_container", "container", input, vmid, place, context, async (free) => {
       const request: Params<"POST /nodes/{node}/lxc"> = {
         ...rest,

@@ -23,7 +23,8 @@ export function storageOf(volume: string): string {
   return volume.split(":", 1)[0] ?? volume;
 }
 
-async function places(pve: PveClient<PlaceCall>, options: SendOptions): Promise<Place[]> {
+/** The storages that are at hand, each on each of its nodes. */
+export async function places(pve: PveClient<PlaceCall>, options: SendOptions): Promise<Place[]> {
   const rows = await pve.call("GET /cluster/resources", { type: "storage" }, options);
   return rows.flatMap((row) =>
     row.node === undefined || row.storage === undefined || row.status !== "available"

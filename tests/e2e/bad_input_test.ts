@@ -204,6 +204,44 @@ serverTest(
 );
 
 serverTest(
+  "a file or a disk without its storage is answered with how it is written, and what it may be",
+  {},
+  async (running) => {
+    const iso = "debian-13.1.0-amd64-netinst.iso";
+    const container = { ostemplate: DEBIAN, storage: "local-lvm" };
+    for (const files of running.simulator.state.storages.get("local")?.volumes.values() ?? []) {
+      files.delete("iso/virtio-win-0.1.271.iso");
+    }
+    await refuses(running, [
+      ["create_vm", { iso: "virtio-win-0.1.271.iso" }, /Probably meant: nas:iso\/virtio-win-0\.1\.271\.iso\. Write/],
+      [
+        "create_vm",
+        { iso, storage: "local-lvm" },
+        /iso="debian-13\.1\.0-amd64-netinst\.iso" names no storage/,
+        /There are local:iso\/debian-13\.1\.0-amd64-netinst\.iso, nas:iso\/debian-13\.1\.0-amd64-netinst\.iso\. Write STORAGE:iso\/FILE, as list_templates does/,
+      ],
+      ["create_vm", { iso: `iso/${iso.toUpperCase()}` }, /names no storage/, /There are local:iso\/debian-13/],
+      ["create_vm", { iso: "amd64" }, /names no storage/, /There are local:iso\/debian-13.*, local:iso\/ubuntu-24/],
+      ["create_vm", { iso: "freebsd.iso" }, /names no storage/, /What to do: Write STORAGE:iso\/FILE/],
+      [
+        "create_container",
+        { ...container, ostemplate: "debian-12" },
+        /ostemplate="debian-12" names no storage/,
+        /There are local:vztmpl\/debian-12-standard_12\.12-1_amd64\.tar\.zst, nas:vztmpl\/debian-12/,
+      ],
+      [
+        "create_container",
+        { ...container, rootfs: "8" },
+        /rootfs="8" names no storage/,
+        /STORAGE:GiB, as in local-lvm/,
+      ],
+      ["create_container", { ...container, mp0: "4,mp=/data" }, /mp0="4,mp=\/data" names no storage/, /STORAGE:GiB/],
+      ["create_vm", { scsi1: "32G" }, /scsi1="32G" names no storage/, /STORAGE:GiB.*list_storage/],
+    ]);
+  },
+);
+
+serverTest(
   "nodes, storages, templates and vmids that do not fit are answered with those that do",
   {},
   async (running) => {

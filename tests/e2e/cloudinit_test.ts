@@ -52,6 +52,10 @@ serverTest("what is missing is said before anything is made", cloudinit, async (
     await error("create_cloudinit_vm", missing),
     /no image nas:import\/debian-13\.qcow2.*There are nas:import\/noble/s,
   );
+  assert.match(
+    await error("create_cloudinit_vm", { ...wish, image: "noble-server" }),
+    /image="noble-server" names no storage.*Probably meant: nas:import\/noble-server-cloudimg-amd64\.qcow2/s,
+  );
   assert.match(await error("create_cloudinit_vm", { ...wish, storage: "nope" }), /No storage "nope".*local-lvm/s);
   for (
     const image of [
