@@ -32,14 +32,18 @@ export function readArchive(text: string): Archive {
       odd ??= line;
       break;
     }
-    const disk = /^#qmdump#map:(\w+):\S+:\S*:\S*:$/.exec(line);
+    // PVE's own pattern takes a colon inside any part, and would then mean another drive than this one.
+    const disk = /^#qmdump#map:(\w+):[^:\s]+:[^:\s]*:[^:\s]*:$/.exec(line);
     if (disk !== null) saved.add(String(disk[1]));
+    else if (/^#qmdump#map:\S+:\S+:\S*:\S*:$/.test(line)) odd ??= JSON.stringify(line);
     // Raw settings of LXC, which PVE takes with "=", too: none is restored, so what they say does not matter.
     if (line.startsWith(LXC)) options.set(line, "");
     // PVE takes any character but a line feed in a value.
     const setting = /^([A-Za-z][\w-]*):\s*(.*?)\s*$/s.exec(line);
     if (setting === null) continue;
     const name = String(setting[1]);
+    // An old name of ide2, which PVE still reads: as whatever drive it says.
+    if (name === "cdrom") odd ??= "cdrom";
     // Of two PVE takes the last that it can read.
     if (options.has(name)) odd ??= `${name} twice`;
     options.set(name, String(setting[2]));
@@ -58,9 +62,9 @@ function reachesHost(name: string, value: string): boolean {
   return HOST.test(name) || name.startsWith(LXC);
 }
 
-/** A drive that PVE generates anew for the VM that it restores. */
-function isCloudInit(value: string): boolean {
-  return /[:/]vm-\d+-cloudinit(?:\.\w+)?$/.test(volumeOf(value));
+/** A drive that PVE generates anew for the VM that it restores: on these buses alone. */
+function isCloudInit(name: string, value: string): boolean {
+  return /^(?:ide|sata|scsi)\d+$/.test(name) && /[:/]vm-\d+-cloudinit(?:\.(?:raw|qcow2))?$/.test(volumeOf(value));
 }
 
 /**
@@ -83,7 +87,7 @@ export function disksToMake(container: boolean, { options, saved }: Archive): Ma
       // PVE puts no new volume into a line with a blank in it.
       const blank = /\s/.test(value);
       // PVE keeps the lines of CD-ROMs as they are, and leaves disks out that were kept out of the backup.
-      if (parts.includes("media=cdrom") && (isPlainCdrom(value) || isCloudInit(value) && !blank)) continue;
+      if (parts.includes("media=cdrom") && (isPlainCdrom(value) || isCloudInit(name, value) && !blank)) continue;
       if (!saved.has(name) || blank) {
         if (parts.includes("backup=0") && !blank) continue;
         throw new Refusal(
@@ -125,6 +129,12 @@ export async function refuseRestore(
     if (!reachesHost(name, value)) continue;
     throw new Refusal(
       `Refused: this backup's configuration has ${name}, which reaches the host: the new guest would, too`,
+      BY_HAND,
+    );
+  }
+  if (container && !backup.options.has("rootfs")) {
+    throw new Refusal(
+      "Refused: this backup's configuration names no rootfs: PVE may read another one that is in the backup, too",
       BY_HAND,
     );
   }

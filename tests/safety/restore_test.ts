@@ -119,6 +119,20 @@ Deno.test("a configuration that no backup has is not restored: PVE would read it
   }
   await check(VM, vm, lines({ ide2: "local:iso/a b.iso,media=cdrom" }));
   await refuses(/not in it/, VM, vm, "scsi0: a:vm-100-disk-0\n#qmdump#map:scsi0:drive-scsi0:a:raw\n");
+  // PVE's pattern lets a colon into a part, and means the drive "scsi1:a" then.
+  for (
+    const hint of ["scsi1:a:drive-scsi0:a:raw:", "scsi1:drive:x:a:raw:", "scsi1:drive:a:b:raw:", ":scsi1:d:a:raw:"]
+  ) {
+    const text = `scsi1: a:vm-100-disk-0\n#qmdump#map:${hint}\n`;
+    await refuses(/has "#qmdump#map:.*which PVE writes into no backup/, VM, vm, text);
+  }
+  // An old name of ide2.
+  for (const drive of ["a:vm-100-disk-0,size=32G", "/dev/sdb", "none,media=cdrom"]) {
+    await refuses(/has cdrom, which PVE writes into no backup/, VM, vm, lines({ cdrom: drive }));
+  }
+  // PVE merges another configuration that lies in the backup, where this one is an old container's.
+  await refuses(/names no rootfs: PVE may read another/, CONTAINER, container, lines({ hostname: "web" }));
+  await refuses(/names no rootfs/, CONTAINER, container, "");
   // Perl's "." is any character but a line feed.
   for (const end of ["\u2028", "\u2029", "\r"]) await refuses(/has args/, VM, vm, `args: -device${end}x\n`);
   for (const raw of ["lxc.mount.entry = /x y", "lxc.mount.entry=/x", "lxc.a: 1\nlxc.a: 2"]) {
@@ -264,7 +278,7 @@ Deno.test("a VM's CD-ROM and its cloud-init drive come back, and nothing that on
     "local-lvm:vm-100-cloudinit,media=cdrom",
     "local-lvm:vm-100-cloudinit,media=cdrom,size=4M",
     "nas:100/vm-100-cloudinit.qcow2,media=cdrom",
-    "nas:1/vm-1-cloudinit.x,media=cdrom",
+    "nas:1/vm-1-cloudinit.raw,media=cdrom",
   ];
   for (const drive of drives) {
     assert.deepEqual([...disksToMake(false, readArchive(lines({ ide2: drive })))], [], drive);
@@ -277,6 +291,8 @@ Deno.test("a VM's CD-ROM and its cloud-init drive come back, and nothing that on
     "local:iso/a.iso,media=disk",
     "local-lvm:vm-100-cloudinit",
     "local-lvm:vm-100-cloudinitx,media=cdrom",
+    "nas:100/vm-100-cloudinit.x,media=cdrom",
+    "nas:100/vm-100-cloudinit.rawx,media=cdrom",
     "local-lvm:vm-100-cloudinit.,media=cdrom",
     "local-lvm:vm-100-cloudinit.a.b,media=cdrom",
     "vm-100-cloudinit,media=cdrom",
@@ -289,6 +305,12 @@ Deno.test("a VM's CD-ROM and its cloud-init drive come back, and nothing that on
     "/dev/sdb,media=cdrom",
   ];
   for (const drive of others) await refuses(/ide2 .*not in it/, VM, vm, lines({ ide2: drive }));
+  // PVE generates one on these buses, and hands on what stands on another.
+  const drive = "local-lvm:vm-100-cloudinit,media=cdrom";
+  for (const slot of ["ide0", "sata5", "scsi30"]) await check(VM, vm, lines({ [slot]: drive }));
+  for (const slot of ["virtio1", "efidisk0", "tpmstate0"]) {
+    await refuses(new RegExp(`${slot} .*not in it`), VM, vm, lines({ [slot]: drive }));
+  }
 });
 
 Deno.test("a container's volumes are made anew, and directories and devices of the host are for a person", async () => {
