@@ -74,11 +74,14 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   const confirmations = createConfirmations();
   const audit = options.audit === undefined ? undefined : createAudit(options.audit);
 
+  const ownSecrets = redactor(secrets);
+
   async function run(tool: Tool, args: unknown, { signal, progress, dialogue }: CallOptions, redact: Redact) {
     const input = withPool(tool, parse(tool, args), settings);
     const guest = needsFacts(tool, settings, input) ? await factsOf(pve, tool, input, signal) : undefined;
     const decision = decide(tool, input, settings, guest);
     if (decision.verdict === "refuse") throw new Refusal(`Refused: ${decision.reason}`, decision.remedy);
+    if (tool.tier !== "read" && (decision.verdict === "ask" || audit !== undefined)) refuseVeil(input, redact);
     if (decision.verdict === "ask") {
       const { changes, makes } = writeOf(tool, input);
       const message = questionAbout(tool, input, guest, changes ?? makes, redact);
@@ -118,6 +121,17 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       const warning = await record?.close(auditAfter(tool, error, requests, redact));
       return warned(await failed(tool, error, input, signal, redact), warning);
     }
+  }
+
+  /** What a caller names a secret is hidden wherever it stands: in another argument it would hide what is about to be done. */
+  function refuseVeil(input: Readonly<Record<string, unknown>>, redact: Redact): void {
+    const shown = (by: Redact) => JSON.stringify(redacted(input, by));
+    if (shown(redact) === shown(ownSecrets)) return;
+    throw new Refusal(
+      "Refused: a secret among the arguments stands in another argument, too, and would hide that from the person who is " +
+        "asked, or from the audit log",
+      "Give it once, where it belongs; if it is a word that stands anywhere, choose another",
+    );
   }
 
   async function failed(
@@ -190,8 +204,9 @@ function supervised(
     async call(call, params, options) {
       const write = writeIn(call, { ...params });
       if (write !== undefined) {
-        // A guest that this call has just made, or goes on making, was not there, or not known, when the call began.
-        const fresh = makes && write.changes !== undefined && (settings.protected?.tags.length ?? 0) > 0;
+        // A call may have waited for its turn, and a person given the guest a tag meanwhile; or it has just been made.
+        const known = makes || guest?.vmid === write.changes;
+        const fresh = known && write.changes !== undefined && (settings.protected?.tags.length ?? 0) > 0;
         const subject = fresh ? await guestNumbered(pve, write.changes, options?.signal) : guest;
         const refused = judge(write, settings, subject);
         if (refused !== undefined) throw new Refusal(`Refused: ${refused.reason}`, refused.remedy);

@@ -142,10 +142,16 @@ export function writeIn(call: string, params: Values): Write | undefined {
 /** Whether decide() has to know the guest: for its tags, or to show it to the person who is asked. */
 export function needsFacts(tool: Pick<Tool, "name" | "tier">, settings: PolicySettings, input: Values = {}): boolean {
   if (tool.tier === "read") return false;
-  const mayWake = settings.confirm === "disruptive" && tool.name === "start_vm";
+  const mayHalt = settings.confirm === "disruptive" && ["start_vm", BACKUP].includes(tool.name);
   const { tags = [], pools = [] } = settings.exec?.guests ?? {};
   const named = [...settings.protected?.tags ?? [], ...tags, ...tool.tier === "exec" ? pools : []];
-  return named.length > 0 || mayWake || asks(tool, settings, input, undefined);
+  return named.length > 0 || mayHalt || asks(tool, settings, input, undefined);
+}
+
+const BACKUP = "create_backup";
+
+function runs(guest: GuestFacts | undefined): boolean {
+  return guest?.kind === "container" && guest.status !== "stopped";
 }
 
 /** Whether a person is asked before a tool writes. Starting a hibernated VM uses up its saved memory: that disrupts, too. */
@@ -156,8 +162,8 @@ function asks(
   guest: GuestFacts | undefined,
 ): boolean {
   if (settings.confirm === "writes") return true;
-  // A backup in these modes halts the guest.
-  const halts = input.mode === "stop" || input.mode === "suspend";
+  // A backup in these modes halts the guest; a container that cannot be snapshotted PVE suspends, whatever the mode is.
+  const halts = input.mode === "stop" || input.mode === "suspend" || tool.name === BACKUP && runs(guest);
   return settings.confirm === "disruptive" && (!onlyAdds(tool) || halts || guest?.lock === "suspended");
 }
 

@@ -33,7 +33,7 @@ function setUp(more: Partial<DispatchOptions>) {
     const result = await dispatch.call(found, args, { signal, progress: undefined });
     return { ...result, text: textOf(result) };
   }
-  return { call, sent, bugs };
+  return { call, sent, bugs, simulator };
 }
 
 function stopping(vmid: number) {
@@ -70,9 +70,45 @@ Deno.test("the policy holds for the requests, too, whatever the tool says it doe
   const nowhere = { ...maker, run: stopping(999) };
   assert.match((await hidden.call(nowhere, { vmid: 110 })).text, /guest 999 is not visible/);
   assert.deepEqual([...marked.sent, ...hidden.sent], []);
+  // A call may wait for its turn: what a person has tagged by then is protected.
+  const late = setUp({ settings: { readOnly: false, protected: { vmids: [], tags: ["late"] } } });
+  const waits = {
+    ...dishonest,
+    async run(input: unknown, context: Pick<ToolContext, "pve">) {
+      late.simulator.state.guests.get(102)?.config.set("tags", "late");
+      return await stopping(102)(input, context);
+    },
+  };
+  assert.match((await late.call(waits, { vmid: 102 })).text, /guest 102 has the tag late/);
+  assert.deepEqual(late.sent, []);
   const free = setUp({});
   await free.call(dishonest, { vmid: 101 });
   assert.equal(free.sent.length, 1, "the request itself would be admitted");
+});
+
+Deno.test("what a caller names a secret hides no other argument from the person who is asked, nor from the audit log", async () => {
+  const veils = [
+    { config: { cipassword: "ip=192.0.2.9/24", ipconfig0: "ip=192.0.2.9/24" } },
+    { config: { cipassword: "192.0.2.9", ipconfig0: "ip=192.0.2.9/24" } },
+    { config: { cipassword: "ipconfig0", ipconfig0: "ip=dhcp" } },
+  ];
+  for (const veil of veils) {
+    const asking = setUp({ settings: { readOnly: false, confirm: "writes" } });
+    assert.match(
+      (await asking.call("set_vm_config", { vmid: 102, ...veil })).text,
+      /Refused: a secret among the arguments/,
+    );
+    const memory = memoryLog();
+    const audited = setUp({ audit: memory.log });
+    assert.match((await audited.call("set_vm_config", { vmid: 102, ...veil })).text, /stands in another argument, too/);
+    assert.deepEqual([...asking.sent, ...audited.sent, ...memory.entries], []);
+    const plain = setUp({});
+    assert.doesNotMatch((await plain.call("set_vm_config", { vmid: 102, ...veil })).text, /Refused: a secret/);
+  }
+  const memory = memoryLog();
+  const { call, sent } = setUp({ audit: memory.log });
+  await call("set_vm_config", { vmid: 102, config: { cipassword: "of no other argument", ciuser: "me" } });
+  assert.equal(sent.length, 1);
 });
 
 Deno.test("arguments that are nested without end are an answer, not the end of the server", async () => {

@@ -323,9 +323,18 @@ Deno.test("a backup that halts the guest is asked about where disruptive calls a
     assert.equal(decide("create_backup", { vmid: 100, mode }, settings, guest).verdict, "ask");
     assert.ok(policy.needsFacts({ name: "create_backup", tier: "provision" }, settings, { mode }));
   }
+  const backup = { name: "create_backup", tier: "provision" } as const;
   for (const input of [{ vmid: 100, mode: "snapshot" }, { vmid: 100 }]) {
     assert.equal(decide("create_backup", input, settings, guest).verdict, "allow");
-    assert.ok(!policy.needsFacts({ name: "create_backup", tier: "provision" }, settings, input));
+    assert.equal(decide("create_backup", input, settings, { ...guest, status: "running" }).verdict, "allow");
+    // PVE suspends one that cannot be snapshotted.
+    const container = { ...guest, kind: "container" } as const;
+    assert.equal(decide("create_backup", input, settings, { ...container, status: "running" }).verdict, "ask");
+    assert.equal(decide("create_backup", input, settings, { ...container, status: undefined }).verdict, "ask");
+    assert.equal(decide("create_backup", input, settings, { ...container, status: "stopped" }).verdict, "allow");
+    assert.ok(policy.needsFacts(backup, settings, input));
+    assert.ok(!policy.needsFacts(backup, { readOnly: false }, input));
+    assert.ok(!policy.needsFacts(backup, { readOnly: false, confirm: "never" }, input));
   }
 });
 
