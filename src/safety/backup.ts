@@ -1,7 +1,15 @@
 /** What has to be true of a guest and a storage before a backup is made. */
 import { Refusal } from "../errors.ts";
 import type { PveClient, SendOptions } from "../pve/client.ts";
-import { type GuestAddress, type PendingCall, refusePending } from "./pending.ts";
+import {
+  CONTAINER_SLOT,
+  type GuestAddress,
+  type PendingCall,
+  pendingRows,
+  refusePendingLoss,
+  savedMemory,
+  VM_SLOT,
+} from "./pending.ts";
 
 /** The requests that tell it. */
 export type BackupCall =
@@ -45,7 +53,14 @@ export async function refuseBackup(
     }
   }
   // Last: no digest goes with a backup, so that nothing would notice what came after the look.
-  await refusePending(container, guest, pve, options);
+  const rows = await pendingRows(container, guest, pve, options);
+  refusePendingLoss(rows, container ? CONTAINER_SLOT : VM_SLOT, vmid);
+  const memory = savedMemory(rows);
+  if (memory === undefined) return;
+  throw new Refusal(
+    `Refused: the memory of VM ${vmid} is saved in ${memory}, and a backup would start the VM from it and use it up`,
+    "start_vm resumes a hibernated VM; then it can be backed up",
+  );
 }
 
 async function refuseStorage(

@@ -12,6 +12,8 @@ export type CheckName =
   | "restore"
   | "move"
   | "pending"
+  | "start"
+  | "shutdown"
   | "vm-config"
   | "container-config"
   | "snapshot"
@@ -212,9 +214,9 @@ const requests = {
   "GET /nodes/{node}/tasks/{upid}/status": { params: none },
   "GET /nodes/{node}/tasks/{upid}/log": { params: { start: r.integer(0, 10_000_000), limit: r.integer(1, 1000) } },
   "GET /nodes/{node}/aplinfo": { params: none },
-  "POST /nodes/{node}/qemu/{vmid}/status/start": { params: none, check: "pending" },
+  "POST /nodes/{node}/qemu/{vmid}/status/start": { params: none, check: "start" },
   "POST /nodes/{node}/qemu/{vmid}/status/stop": { params: none, check: "pending" },
-  "POST /nodes/{node}/qemu/{vmid}/status/shutdown": { params: { timeout: r.integer(1, 86_400) }, check: "pending" },
+  "POST /nodes/{node}/qemu/{vmid}/status/shutdown": { params: { timeout: r.integer(1, 86_400) }, check: "shutdown" },
   "POST /nodes/{node}/qemu/{vmid}/status/reboot": { params: { timeout: r.integer(1, 86_400) }, check: "pending" },
   "POST /nodes/{node}/lxc/{vmid}/status/start": { params: none, check: "pending" },
   "POST /nodes/{node}/lxc/{vmid}/status/stop": { params: none, check: "pending" },

@@ -13,6 +13,7 @@ import {
   pendingRows,
   refusePending,
   refusePendingLoss,
+  savedMemory,
   VM_SLOT,
 } from "./pending.ts";
 import { type MoveCall, refuseMove } from "./move.ts";
@@ -164,6 +165,36 @@ const move: Check = async (call, given, pve, options) => {
   return {};
 };
 
+/** A start uses up a saved memory image: of a VM that is marked as hibernated, which the answer says, and of no other. */
+const begin: Check = async (call, given, pve, options) => {
+  const guest = guestOf(given);
+  const memory = savedMemory(await pendingRows(false, guest, pve, options));
+  if (memory !== undefined) {
+    const { lock } = await pve.call("GET /nodes/{node}/qemu/{vmid}/status/current", guest, options);
+    if (lock !== "suspended") {
+      throw new Refusal(
+        `Refused: VM ${guest.vmid} has its memory saved in ${memory} without being marked as hibernated, and a start ` +
+          "would use it up",
+        "Somebody has unlocked it: a person has to say whether it shall resume from there",
+      );
+    }
+  }
+  return await pending(call, given, pve, options);
+};
+
+/** A VM that HA manages is not shut down but stopped: PVE's manager cuts its power once the time for a shutdown is over. */
+const unmanaged: Check = async (call, given, pve, options) => {
+  const guest = guestOf(given);
+  const { ha } = await pve.call("GET /nodes/{node}/qemu/{vmid}/status/current", guest, options);
+  if (ha?.managed === true) {
+    throw new Refusal(
+      `Refused: VM ${guest.vmid} is managed by HA, whose manager would cut its power if it did not go down in time`,
+      "Shut it down from inside; stop_vm cuts the power, and says so",
+    );
+  }
+  return await pending(call, given, pve, options);
+};
+
 /** What is kept is the present state; its memory takes space like a new disk. */
 const snapshot: Check = async (call, given, pve, options) => {
   await refuseOverflow(call, given, pve, options);
@@ -242,6 +273,17 @@ const checks: Readonly<Record<CheckName, { readonly says: string; readonly run: 
     says: "refused while a disk's deletion or replacement is pending, as PVE would apply it",
     run: pending,
   }),
+  "start": Object.freeze({
+    says:
+      "refused while a disk's deletion or replacement is pending, as PVE would apply it, and for a VM whose memory is " +
+      "saved although it is not marked as hibernated",
+    run: begin,
+  }),
+  "shutdown": Object.freeze({
+    says: "refused while a disk's deletion or replacement is pending, as PVE would apply it, and for a VM that HA " +
+      "manages, as its manager would cut the power after a time",
+    run: unmanaged,
+  }),
   "vm-config": Object.freeze({ says: configurationSays, run: configuration }),
   "container-config": Object.freeze({ says: configurationSays, run: configuration }),
   "snapshot": Object.freeze({
@@ -252,7 +294,8 @@ const checks: Readonly<Record<CheckName, { readonly says: string; readonly run: 
   "backup": Object.freeze({
     says:
       "refused while a disk's deletion or replacement is pending, when the storage takes no backups on that node, " +
-      "or when a container has a snapshot named vzdump, which PVE would remove",
+      "when a container has a snapshot named vzdump, which PVE would remove, or while a VM's memory is saved, which a " +
+      "backup would use up",
     run: backup,
   }),
   "grow": Object.freeze({

@@ -70,6 +70,15 @@ export function refusePendingLoss(rows: readonly PendingRow[], slot: RegExp, vmi
   }
 }
 
+/**
+ * The volume that holds the memory of a VM, if one does. PVE resumes from it at whatever start there is, a backup's
+ * included, and frees it then, whether or not the VM is still marked as hibernated.
+ */
+export function savedMemory(rows: readonly PendingRow[]): string | undefined {
+  const row = rows.find(({ key }) => key === "vmstate");
+  return row === undefined ? undefined : String(row.value);
+}
+
 /** What is pending of a guest. */
 export async function pendingRows(
   container: boolean,
@@ -92,9 +101,6 @@ export async function refusePending(
   pve: PveClient<PendingCall>,
   options: SendOptions,
 ): Promise<void> {
-  refusePendingLoss(
-    await pendingRows(container, guest, pve, options),
-    container ? CONTAINER_SLOT : VM_SLOT,
-    guest.vmid,
-  );
+  const rows = await pendingRows(container, guest, pve, options);
+  refusePendingLoss(rows, container ? CONTAINER_SLOT : VM_SLOT, guest.vmid);
 }

@@ -110,6 +110,11 @@ export const powerTools = kinds.flatMap((kind) =>
         if (begun.unchanged !== undefined) return { ...facts, state: "unchanged" as const, notes: [begun.unchanged] };
         const { unseen, ...outcome } = await settle(context, begun.upid, input, deadline);
         const notes = runningNote({ ...outcome, unseen }, `${kind.kind}_status`);
+        if (/^UPID:[^:]*:[^:]*:[^:]*:[^:]*:ha(?:start|stop):/.test(begun.upid)) {
+          notes.push(
+            `HA manages it: the task only tells HA's manager, and ${kind.kind}_status shows when that has done it`,
+          );
+        }
         if (begun.resumes) {
           notes.push("It was hibernated: it resumed where it was, and its saved memory image is used up");
         }

@@ -259,15 +259,20 @@ export class World {
     );
   }
 
-  /** What a pending deletion or replacement of a disk would take, as #present() names it. */
+  /** What a pending deletion or replacement of a disk, or a start, would take, as #present() names it. */
   #trapped(): string[] {
-    return [...this.state.guests.values()].flatMap((guest) =>
+    const memory = [...this.state.guests.values()].flatMap((guest) => {
+      const saved = guest.config.get("lock") === undefined ? guest.config.get("vmstate") : undefined;
+      return saved === undefined ? [] : [` ${saved} #`];
+    });
+    const disks = [...this.state.guests.values()].flatMap((guest) =>
       [...guest.pendingDelete.keys(), ...guest.pending.keys()].flatMap((slot) => {
         const value = guest.config.get(slot);
         if (value === undefined || !(isDisk(slot, value) || slot.startsWith("unused"))) return [];
         return [` ${volidIn(guest.kind, slot, String(value))} #`, `attached ${guest.vmid} ${slot} `];
       })
     );
+    return [...memory, ...disks];
   }
 
   /** Somebody else's deed. */
@@ -309,7 +314,8 @@ export class World {
         if (!guest.config.has("lock")) guest.config.set("lock", "backup");
         return;
       case "unlock":
-        if (guest.config.get("lock") === "backup") guest.config.delete("lock");
+        // Of a hibernated VM, too: its saved memory stays in the configuration.
+        if (["backup", "suspended"].includes(String(guest.config.get("lock")))) guest.config.delete("lock");
         return;
       case "appear": {
         let vmid = 100;

@@ -60,6 +60,8 @@ Deno.test("every write has a state check, and is never sent without what makes i
       ? "grow"
       : call.endsWith("/resume")
       ? "awake"
+      : /\/qemu\/.*\/(?:start|shutdown)$/.test(call)
+      ? call.slice(call.lastIndexOf("/") + 1)
       : /\/status\//.test(call)
       ? "pending"
       : call.endsWith("/snapshot")

@@ -433,6 +433,14 @@ Deno.test("a backup needs the guest, nothing pending, a storage for backups, and
     await refuses("backup", VZDUMP, given, blind, /The token sees no storage for backups.*Datastore.AllocateSpace/);
     const row = { key: kind === "qemu" ? "scsi0" : "mp0", value: "local-lvm:x", delete: 1 };
     await refuses("backup", VZDUMP, given, { ...answers, [pendingPath]: [row] }, /pending change that would remove/);
+    const memory = { key: "vmstate", value: "ceph:vm-100-state-suspend-2026-11-01" };
+    await refuses(
+      "backup",
+      VZDUMP,
+      given,
+      { ...answers, [pendingPath]: [memory] },
+      /memory of VM 100 is saved in ceph:vm-100-state-suspend-2026-11-01.*start_vm resumes/,
+    );
     const left = { ...answers, [snapshots]: [{ name: "vzdump" }] };
     if (kind === "lxc") {
       await refuses("backup", VZDUMP, given, left, /snapshot named vzdump, and a backup would remove/);
@@ -535,6 +543,38 @@ Deno.test("a disk grows that is there and no template's, with the digest of what
     }
     await check("grow", call, given, { ...answers, [configPath]: { ...held, template: 0 } });
   }
+});
+
+Deno.test("a start uses up saved memory only of a VM that is marked as hibernated", async () => {
+  const [pendingPath, statusPath] = ["/nodes/pve1/qemu/100/pending", "/nodes/pve1/qemu/100/status/current"] as const;
+  const call = kinds.qemu.start;
+  const saved = { key: "vmstate", value: "ceph:vm-100-state-suspend-2026-11-01" };
+  const scene = (status: unknown, ...rows: readonly unknown[]) => ({ [pendingPath]: rows, [statusPath]: status });
+  const asked = async (answers: Answers) => (await check("start", call, guest, answers)).asked;
+  assert.deepEqual(await asked(scene(undefined, { key: "memory", value: "512" })), [pendingPath, pendingPath]);
+  assert.deepEqual(await asked(scene({ lock: "suspended" }, saved)), [pendingPath, statusPath, pendingPath]);
+  const why =
+    /Refused: VM 100 has its memory saved in ceph:vm-100-state-suspend-2026-11-01 without being marked.*Somebody/;
+  for (const lock of [undefined, "backup", "suspending"]) {
+    await refuses("start", call, guest, scene({ lock }, saved), why);
+  }
+  const gone = { key: "scsi0", value: volume("scsi0"), delete: 1 };
+  for (const rows of [[gone], [saved, gone]]) {
+    await refuses("start", call, guest, scene({ lock: "suspended" }, ...rows), /pending change that would remove/);
+  }
+});
+
+Deno.test("a VM that HA manages is not shut down, as its manager would cut the power", async () => {
+  const [pendingPath, statusPath] = ["/nodes/pve1/qemu/100/pending", "/nodes/pve1/qemu/100/status/current"] as const;
+  const call = "POST /nodes/{node}/qemu/{vmid}/status/shutdown";
+  const scene = (ha: unknown, ...rows: readonly unknown[]) => ({ [pendingPath]: rows, [statusPath]: { ha } });
+  for (const ha of [undefined, {}, { managed: 0 }]) {
+    const { added, asked } = await check("shutdown", call, guest, scene(ha));
+    assert.deepEqual([added, asked], [{}, [statusPath, pendingPath]]);
+  }
+  await refuses("shutdown", call, guest, scene({ managed: 1 }), /VM 100 is managed by HA.*cut its power.*stop_vm/);
+  const gone = { key: "scsi0", value: volume("scsi0"), delete: 1 };
+  await refuses("shutdown", call, guest, scene({ managed: 0 }, gone), /pending change that would remove/);
 });
 
 Deno.test("only a VM that nothing locks goes on: a hibernated one would use up its memory", async () => {

@@ -11,6 +11,7 @@ import { nameOf } from "../rows.ts";
 import { nextRun } from "../schedule.ts";
 import { type Guest, type Job, type State, storageOn, text, type Value, volumeId } from "../state.ts";
 import { given, type Route, start } from "./context.ts";
+import { useUpMemory } from "./power.ts";
 import { dropSnapshot } from "./snapshots.ts";
 
 interface Order {
@@ -64,7 +65,9 @@ function backupOne(state: State, order: Order, guest: Guest, at: number, log: Lo
   log(`INFO: backup mode: ${guest.run === undefined ? "stop" : order.mode}`);
   log(`INFO: ${guest.kind === "qemu" ? "VM" : "CT"} Name: ${nameOf(guest)}`);
   log(`INFO: creating vzdump archive '${storage.path}/dump/${name().slice(7)}'`);
-  // Mode stop ends and starts the guest, and a stopped VM gets a process for its backup: both apply what is pending.
+  // Mode stop ends and starts the guest, and a stopped VM gets a process for its backup, which resumes from saved memory:
+  // both apply what is pending.
+  if (guest.run === undefined && guest.kind === "qemu") useUpMemory(state, guest);
   if (guest.run === undefined ? guest.kind === "qemu" : order.mode === "stop") applyPending(state, guest, true);
   const snapshots = guest.kind === "lxc" && guest.run !== undefined && order.mode === "snapshot";
   if (snapshots && guest.snapshots.has("vzdump")) {

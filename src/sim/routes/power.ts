@@ -40,13 +40,17 @@ function writeOver(state: State, guest: Guest): void {
   }
 }
 
+/** A VM resumes from its saved memory whenever its process starts, hibernated or not; the volume is gone then. */
+export function useUpMemory(state: State, guest: Guest): void {
+  const saved = text(guest.config, "vmstate");
+  if (saved === undefined && text(guest.config, "lock") !== "suspended") return;
+  if (saved !== undefined) free(state, guest.node, saved);
+  for (const key of ["lock", "vmstate", "runningcpu", "runningmachine"]) guest.config.delete(key);
+}
+
 /** Starts for real: pending changes come into force, a saved memory image is used up. */
 export function startNow(state: State, guest: Guest, at: number): void {
-  const saved = text(guest.config, "vmstate");
-  if (text(guest.config, "lock") === "suspended") {
-    if (saved !== undefined) free(state, guest.node, saved);
-    for (const key of ["lock", "vmstate", "runningcpu", "runningmachine"]) guest.config.delete(key);
-  }
+  useUpMemory(state, guest);
   applyPending(state, guest, true);
   for (const [option, value] of guest.config) {
     const bridge = /^net\d+$/.test(option) ? /(?:^|,)bridge=([^,]+)/.exec(String(value))?.[1] : undefined;
@@ -101,6 +105,19 @@ function stopTask(context: Context, node: string, kind: Kind, vmid: number, skip
   });
 }
 
+/** HA's manager shuts a VM down by itself, and cuts its power after the time: the task only tells it to. */
+function handOver(context: Context, node: string, vmid: number): string {
+  const { state } = context;
+  return start(context, {
+    node,
+    type: "hastop",
+    id: String(vmid),
+    seconds: 0.5,
+    lines: [`Requesting HA stop for VM ${vmid}`],
+    finish: () => stopNow(state, guestOn(state, node, "qemu", vmid)),
+  });
+}
+
 interface Shutdown {
   readonly timeout: number;
   readonly force: boolean;
@@ -118,6 +135,7 @@ function shutdownTask(context: Context, node: string, kind: Kind, vmid: number, 
   const found = guestOn(state, node, kind, vmid);
   if (!how.force) refusePaused(found);
   const silent = found.run !== undefined && (!found.cooperates || found.run.paused);
+  if (found.managed === true && kind === "qemu" && !how.again) return handOver(context, node, vmid);
   const failure = kind === "qemu" ? "VM quit/powerdown failed - got timeout" : "container did not stop - got timeout";
   return start(context, {
     node,
