@@ -216,6 +216,25 @@ const rows: readonly Row[] = [
     remedy:
       "No API token may do this, not even one of root@pam: leave the option out, or have a person do it in PVE's web interface as root@pam",
   },
+  // Copies.
+  {
+    says: /Full clone of a running container/,
+    kind: "conflict",
+    remedy:
+      "Make a snapshot of it (create_container_snapshot), and give its name as snapname; or shut it down first, and start it again after the copy",
+  },
+  {
+    says: /can't clone to non-shared storage/,
+    kind: "invalid",
+    remedy:
+      "Leave target out: the copy is then made on its source's node. Or give a storage that the nodes share (list_storage)",
+  },
+  {
+    says: /can't clone (?:VM|CT) to node '[^']*' \((?:VM|CT) uses local storage\)/,
+    kind: "invalid",
+    remedy:
+      "Leave target out: the copy is then made on its source's node. A container can be copied to another node onto a storage that they share (storage; list_storage shows them); a VM only if its disks and CD-ROM images are on such storages themselves",
+  },
   // Time.
   {
     says: /got timeout|timeout after|timed? ?out/i,
@@ -277,7 +296,7 @@ const rows: readonly Row[] = [
       "The guest's storage has no snapshots: make a backup instead (create_backup), or a person moves its disks to a storage that has",
   },
   {
-    says: /[Ll]inked clone feature is not supported/,
+    says: /[Ll]inked clone feature (?:is not supported|for '[^']*' is not available)/,
     kind: "invalid",
     remedy: "Make a full clone (full: true)",
   },

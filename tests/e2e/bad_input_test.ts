@@ -241,6 +241,32 @@ serverTest(
   },
 );
 
+serverTest("copies that PVE refuses lead to those that it makes", {}, async (running) => {
+  const { ok } = running;
+  const local = /What to do: Leave target out: .*source's node/;
+  await refuses(running, [
+    [
+      "clone_container",
+      { source_vmid: 202 },
+      /Full clone of a running container/,
+      /create_container_snapshot.*snapname/,
+    ],
+    [
+      "clone_vm",
+      { source_vmid: 9000, target: "pve2" },
+      /can't clone VM to node 'pve2' \(VM uses local storage\)/,
+      local,
+    ],
+    ["clone_vm", { source_vmid: 9000, target: "pve2", storage: "ceph" }, /VM uses local storage/, /a VM only if/],
+    ["clone_vm", { source_vmid: 101, target: "pve2", storage: "local-lvm" }, /non-shared storage 'local-lvm'/, local],
+    ["clone_container", { source_vmid: 203, target: "pve1" }, /CT uses local storage/, /A container can be copied/],
+  ], true);
+  await ok("create_container_snapshot", { vmid: 202, snapname: "now" });
+  assert.equal((await ok("clone_container", { source_vmid: 202, snapname: "now" })).state, "ok");
+  assert.equal((await ok("clone_container", { source_vmid: 203, target: "pve1", storage: "ceph" })).node, "pve1");
+  assert.equal((await ok("clone_vm", { source_vmid: 101, target: "pve2" })).node, "pve2");
+});
+
 serverTest(
   "nodes, storages, templates and vmids that do not fit are answered with those that do",
   {},

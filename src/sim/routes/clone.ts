@@ -43,6 +43,16 @@ interface CloneOrder {
   readonly target: string | undefined;
 }
 
+/** Whether another node can read all that is copied: of a VM where it is, CD-ROMs included, of a container where it goes. */
+function reachesOtherNodes({ state }: Context, { kind, node, storage: given }: CloneOrder, config: Config): boolean {
+  return [...config].every(([option, value]) => {
+    const volid = isSlot(kind, option) ? volidOf(parseSlot(kind, option, String(value))) : "";
+    const own = volid.includes(":") ? volid.split(":", 1)[0] : undefined;
+    const storage = own === undefined || kind === "qemu" ? own : given ?? own;
+    return storage === undefined || storageOn(state, node, storage).shared;
+  });
+}
+
 /** The slots that are copied, with their volumes. */
 function disksOf(
   context: Context,
@@ -64,23 +74,22 @@ function check(context: Context, order: CloneOrder, guest: Guest, full: boolean,
   if (target !== undefined && !state.nodes.has(target)) die(`no such cluster node '${target}'`); // captured 467
   checkLock(guest);
   if (order.pool !== undefined && !state.pools.has(order.pool)) die(`pool '${order.pool}' does not exist`);
+  const away = target !== undefined && target !== order.node;
   if (order.storage !== undefined) {
+    const { shared } = storageOn(state, away ? target : order.node, order.storage);
+    if (away && !shared) die(`can't clone to non-shared storage '${order.storage}'`);
     if (!full) die("parameter 'storage' not allowed for linked clones"); // captured 181
-    storageOn(state, order.node, order.storage);
   }
   const disks = disksOf(context, guest, config);
   for (const storage of new Set(disks.map(({ volume }) => order.storage ?? volume.storage))) {
     rights.check(`/storage/${storage}`, ["Datastore.AllocateSpace"]);
   }
   for (const [option, value] of config) if (/^net\d+$/.test(option)) checkBridge(context, kind, option, String(value));
-  if (state.guests.has(newid)) die(`unable to create ${noun} ${newid}: config file already exists`); // captured 182
-  if (full) {
-    const local = disks.find(({ volume }) => !storageOn(state, order.node, order.storage ?? volume.storage).shared);
-    if (target !== undefined && target !== order.node && local !== undefined) {
-      die(`can't clone to non-shared storage '${order.storage ?? local.volume.storage}'`);
-    }
-    return;
+  if (away && !reachesOtherNodes(context, order, config)) {
+    die(`can't clone ${noun} to node '${target}' (${noun} uses local storage)`);
   }
+  if (state.guests.has(newid)) die(`unable to create ${noun} ${newid}: config file already exists`); // captured 182
+  if (full) return;
   const unfit = disks.find(({ drive, volume }) => !isCloudinit(drive) && !/(?:^|\/)base-/.test(volume.name));
   if (unfit !== undefined) {
     die(
@@ -148,7 +157,7 @@ function clone(context: Context, order: CloneOrder): string {
   const config = snapshot?.config ?? source.config;
   check(context, order, source, full, config);
   if (kind === "lxc" && full && source.run !== undefined && snapshot === undefined) {
-    die(`Full clone of a running container ${vmid} is only possible from a snapshot`);
+    die("Full clone of a running container is only possible from a snapshot");
   }
   const home = order.target ?? node;
   const copy = placeholder(state, kind, home, newid, kind === "qemu" ? "clone" : "create");
