@@ -16,6 +16,7 @@ const freeText: ReadonlySet<string> = new Set([
   "exit_status",
   "old",
   "new",
+  "in_force",
 ]);
 
 const plainWord = /^[\p{L}\p{M}\p{N}_.:;,=+@/()-]*$/u;
@@ -27,6 +28,7 @@ const LONGEST: ReadonlyMap<string, number> = new Map([
   ["warnings", 300],
   ["old", 10_000],
   ["new", 10_000],
+  ["in_force", 10_000],
   // What a command puts out, and what stands in a file: the tools that bring it cut it themselves.
   ["stdout", 1_500_000],
   ["stderr", 1_500_000],

@@ -4,6 +4,7 @@ import { UsageError } from "../errors.ts";
 import type { Params } from "../pve/client.ts";
 import { findGuest } from "../pve/guests.ts";
 import { defineTool } from "../tool.ts";
+import { NOT_SET, type PendingRow } from "./guests.ts";
 import * as options from "./options.ts";
 import * as params from "./params.ts";
 import { toSetContainer, toSetVm } from "./privileges.ts";
@@ -12,7 +13,7 @@ import { changeInTurn, taskCalls } from "./waiting.ts";
 /** The answer of every tool that changes settings. */
 export const changed = z.object({
   vmid: z.number(),
-  name: z.string().optional(),
+  name: z.string().meta({ untold: true }).optional(),
   node: z.string(),
   state: z.enum(["ok", "unchanged"]),
   changes: z.array(z.object({
@@ -20,16 +21,11 @@ export const changed = z.object({
     old: z.string().optional(),
     new: z.string().optional(),
     after_restart: z.boolean().optional().describe("PVE applies it when the guest is shut down and started again"),
+    // What holds until then, where old waited for that as well.
+    in_force: z.string().meta({ untold: true }).optional(),
   })),
   notes: params.notes,
 });
-
-interface PendingRow {
-  readonly key: string;
-  readonly value?: string | undefined;
-  readonly pending?: string | undefined;
-  readonly delete?: number | undefined;
-}
 
 type Config = Readonly<Record<string, unknown>>;
 type Changes = z.output<typeof changed>["changes"];
@@ -61,12 +57,15 @@ export function compare(keys: readonly string[], before: Config, after: readonly
     const old = shown(key, before[key]);
     const now = shown(key, row?.pending ?? row?.value);
     const waits = row?.pending !== undefined;
+    // What PVE's configuration shows, and so `old`, may never have come into force.
+    const live = shown(key, row?.value);
     if (old === now && !waits && !SECRETS.has(key)) return [];
     return [{
       key,
       ...(old === undefined ? {} : { old }),
       ...(now === undefined ? {} : { new: now }),
       ...(waits ? { after_restart: true } : {}),
+      ...(waits && live !== old ? { in_force: live ?? NOT_SET } : {}),
     }];
   });
 }

@@ -110,16 +110,29 @@ interface Now {
 /** What PVE makes up itself, and no reader acts on. */
 const IDS = /^(?:meta|smbios1|vmgenid)$/;
 
+/** A setting with what is pending for it; `delete`: it goes at the next start. */
+export interface PendingRow {
+  readonly key: string;
+  /** What is in force. */
+  readonly value?: string | undefined;
+  readonly pending?: string | undefined;
+  readonly delete?: number | undefined;
+}
+
+/** In the place of a value that PVE has none of its own for. */
+export const NOT_SET = "(not set)";
+
 /** Configuration values that must not reach a model. */
 const SECRET_KEYS = /^cipassword$/;
 
 export const guestConfigs = looks.map((look) => {
   const call = `GET /nodes/{node}/${look.api}/{vmid}/config` as const;
+  const pending = `GET /nodes/{node}/${look.api}/{vmid}/pending` as const;
   return defineTool({
     name: look.config,
     title: `Configuration of a ${look.word}`,
     description:
-      `Shows the settings of one ${look.word} as PVE keeps them, changes that wait for a restart included. To change them use set_${look.config}.`,
+      `Shows the settings of one ${look.word}, with those that wait for a restart; in_force: what holds now. To change them use set_${look.config}.`,
     tier: "read",
     toolset: "core",
     input: z.strictObject({
@@ -130,26 +143,39 @@ export const guestConfigs = looks.map((look) => {
       vmid: z.number(),
       node: z.string(),
       config: z.record(z.string(), z.unknown()),
+      // What holds until it is shut down and started again, where config differs.
+      in_force: z.record(z.string(), z.unknown()).meta({ untold: true }).optional(),
       left_out: z.string().meta({ untold: true }).optional(),
     }),
-    calls: ["GET /cluster/resources", call],
+    calls: ["GET /cluster/resources", call, pending],
     privileges: [{ path: "/vms/{vmid}", any: ["VM.Audit"] }],
     async run(input, { pve, signal }) {
       const guest = await findGuest(pve, input, look.kind, look.otherConfig, { signal });
-      const config: Readonly<Record<string, unknown>> = await pve.call(call, { node: guest.node, vmid: guest.vmid }, {
-        signal,
-      });
+      const address = { node: guest.node, vmid: guest.vmid };
+      const [config, rows]: [Readonly<Record<string, unknown>>, readonly PendingRow[]] = await Promise.all([
+        pve.call(call, address, { signal }),
+        pve.call(pending, address, { signal }),
+      ]);
       const all = readableConfig(config);
+      const in_force = inForce(rows);
       const left = input.detail === "full" ? [] : Object.keys(all).filter((key) => IDS.test(key));
       return {
         vmid: guest.vmid,
         node: guest.node,
         config: Object.fromEntries(Object.entries(all).filter(([key]) => !left.includes(key))),
+        ...(Object.keys(in_force).length > 0 ? { in_force } : {}),
         ...(left.length > 0 ? { left_out: left.join(", ") } : {}),
       };
     },
   });
 });
+
+/** What is in force of all that waits for a restart; PVE's configuration shows what waits, and leaves out what is to go. */
+function inForce(rows: readonly PendingRow[]): Record<string, string | number | boolean> {
+  const waiting = rows.filter((row) => row.pending !== undefined || row.delete !== undefined);
+  const set = readableConfig(Object.fromEntries(waiting.map((row) => [row.key, row.value])));
+  return Object.fromEntries(waiting.map(({ key }) => [key, set[key] ?? NOT_SET] as const));
+}
 
 /** A configuration in a stable order, without secrets and without the digest, which serves no reader. */
 export function readableConfig(config: Readonly<Record<string, unknown>>): Record<string, string | number | boolean> {

@@ -160,6 +160,40 @@ serverTest("every tool works, and every write is seen in a later read", {}, asyn
   assert.ok(requests.every((request) => request.method !== "DELETE"));
 });
 
+serverTest("what waits for a restart is told apart from what is in force", {}, async ({ ok, call, simulator }) => {
+  const guest = simulator.state.guests.get(107) ?? assert.fail("no 107");
+  assert.equal((await ok("vm_config", { vmid: 107 })).in_force, undefined);
+  const live = String(guest.config.get("memory"));
+  const first = await ok("set_vm_config", { vmid: 107, config: { memory: 12_288 } });
+  assert.deepEqual(rows(first, "changes"), [
+    { key: "memory", old: live, new: "12288", after_restart: true },
+  ]);
+  guest.pending.set("cipassword", "$5$salt$hash");
+  const shown = await ok("vm_config", { vmid: 107 });
+  assert.deepEqual(shown.in_force, { cipassword: "(not shown)", memory: live });
+  assert.equal(new Map(Object.entries(Object(shown.config))).get("memory"), "12288");
+  assert.match(
+    (await call("vm_config", { vmid: 107 })).text,
+    new RegExp(`^in_force:\n(?:  .*\n)*  memory: ${live}$`, "m"),
+  );
+  // What is overwritten never was in force: both are told, and the first is no loss.
+  for (const memory of [12_288, 10_240]) {
+    const { changes } = await ok("set_vm_config", { vmid: 107, config: { memory } });
+    const change = { key: "memory", old: "12288", new: String(memory), after_restart: true, in_force: live };
+    assert.deepEqual(changes, [change]);
+  }
+  const back = await ok("set_vm_config", { vmid: 107, config: { memory: Number(live) } });
+  assert.deepEqual(back.changes, [{ key: "memory", old: "10240", new: live }]);
+  // PVE's configuration leaves out what is to go.
+  guest.pendingDelete.set("onboot", false);
+  guest.config.set("onboot", 1);
+  const going = await ok("vm_config", { vmid: 107 });
+  assert.deepEqual(going.in_force, { onboot: "1" });
+  const container = simulator.state.guests.get(200) ?? assert.fail("no 200");
+  container.pending.set("mp0", "local-lvm:vm-200-disk-1,mp=/srv,size=4G");
+  assert.deepEqual((await ok("container_config", { vmid: 200 })).in_force, { mp0: "(not set)" });
+});
+
 serverTest("set_vm_config keeps MAC address and firewall flag of a network device", {}, async ({ ok }) => {
   const net0 = async () => {
     const { config } = await ok("vm_config", { vmid: 105 });
