@@ -24,13 +24,6 @@ export const cloudInitOptions = {
     .optional(),
 };
 
-/** The slot of a VM's cloud-init drive. */
-function driveOf(config: Readonly<Record<string, unknown>>, vmid: number): string | undefined {
-  return Object.keys(config).find((slot) =>
-    /^(?:ide|sata|scsi|virtio)\d+$/.test(slot) && String(config[slot]).includes(`vm-${vmid}-cloudinit`)
-  );
-}
-
 /** The id by which cloud-init tells a new machine from one that it has set up; undefined where PVE does not tell. */
 async function instanceOf(
   pve: PveClient<typeof DUMP>,
@@ -88,7 +81,7 @@ export const setCloudInit = defineTool({
     const { vmid, node, name, status } = await findGuest(pve, input, "vm", "set_container_config", { signal });
     return await changeInTurn(context, vmid, async () => {
       const before = await pve.call("GET /nodes/{node}/qemu/{vmid}/config", { node, vmid }, { signal });
-      if (driveOf(before, vmid) === undefined) {
+      if (options.cloudInitSlot(before, vmid) === undefined) {
         throw new UsageError(
           `VM ${vmid} has no cloud-init drive, by which these settings reach a guest`,
           'Add one first: set_vm_config with config={"cloudinit": "STORAGE"}',
@@ -187,7 +180,7 @@ export const cloudInitDump = defineTool({
       ),
     );
     const notes = [
-      ...(driveOf(config, vmid) === undefined
+      ...(options.cloudInitSlot(config, vmid) === undefined
         ? ["It has no cloud-init drive: nothing of this reaches the guest until set_vm_config adds one (cloudinit)"]
         : []),
       ...customNotes(config.cicustom),

@@ -12,6 +12,8 @@ import { toCreateContainer, toCreateVm } from "./privileges.ts";
 import { needOf } from "./volumes.ts";
 
 const start = z.boolean().default(false).describe("Start it when it is ready");
+/** The size of a new VM's disk where none is named. */
+const USUAL_GIB = 32;
 const pool = z.string().max(100).optional().describe("Resource pool to put it in");
 
 export const createVm = defineTool({
@@ -25,7 +27,7 @@ export const createVm = defineTool({
     node: params.node.optional().describe("Left out: the node with most free memory that has the storages"),
     vmid: params.newVmid.optional(),
     storage: params.storage.optional().describe("Gives it a disk scsi0 of disk_size on this storage"),
-    disk_size: z.int().min(1).max(100_000).default(32).describe("GiB"),
+    disk_size: z.int().min(1).max(100_000).optional().describe("GiB; left out: 32"),
     ...options.vmOptions,
     cores: options.vmOptions.cores.unwrap().default(1),
     memory: options.vmOptions.memory.unwrap().default(512),
@@ -46,12 +48,18 @@ export const createVm = defineTool({
     if (storage !== undefined && settings.scsi0 !== undefined) {
       throw new UsageError("Both storage and scsi0 were given", "Give one of them: storage with disk_size, or scsi0");
     }
+    if (storage === undefined && disk_size !== undefined) {
+      throw new UsageError(
+        `disk_size=${disk_size} was given, and no storage for that disk`,
+        "Give storage too, as in local-lvm (list_storage shows them), or leave disk_size out",
+      );
+    }
     const disks: Record<`scsi${number}` | `ide${number}`, string> = {};
     const slots: Readonly<Record<string, unknown>> = settings;
     if (storage !== undefined) {
       disks.scsi0 = settings.scsihw === "virtio-scsi-single"
-        ? `${storage}:${disk_size},iothread=1`
-        : `${storage}:${disk_size}`;
+        ? `${storage}:${disk_size ?? USUAL_GIB},iothread=1`
+        : `${storage}:${disk_size ?? USUAL_GIB}`;
     }
     if (iso !== undefined) disks.ide2 = `${iso},media=cdrom`;
     if (cloudinit !== undefined) disks[iso === undefined ? "ide2" : "ide0"] = `${cloudinit}:cloudinit`;
@@ -65,7 +73,7 @@ export const createVm = defineTool({
     }
     const place = await choosePlace(pve, wanted, needs, { signal });
     const boot = settings.boot ?? bootOrder({ ...slots, ...disks }, net0 !== "none");
-    return await createWithVmid("create_vm", "vm", input, vmid, place, context, async (free) => {
+    const made = await createWithVmid("create_vm", "vm", input, vmid, place, context, async (free) => {
       const request: Params<"POST /nodes/{node}/qemu"> = {
         ...settings,
         ...disks,
@@ -77,8 +85,22 @@ export const createVm = defineTool({
       };
       return { node: place.node, upid: await pve.call("POST /nodes/{node}/qemu", request, { signal }) };
     });
+    const notes = [
+      ...made.notes ?? [],
+      ...(hasDisk({ ...slots, ...disks })
+        ? []
+        : ['It has no disk: set_vm_config adds one, as in config={"scsi0": "STORAGE:32"}']),
+      ...options.idleNotes(settings, cloudinit !== undefined),
+    ];
+    return { ...made, ...(notes.length > 0 ? { notes } : {}) };
   },
 });
+
+function hasDisk(settings: Readonly<Record<string, unknown>>): boolean {
+  return Object.entries(settings).some(([slot, value]) =>
+    /^(?:scsi|virtio|sata)\d+$/.test(slot) && value !== undefined
+  );
+}
 
 /** Disk first, then the CD-ROM, then the network: the installer runs while the disk is empty. */
 function bootOrder(settings: Readonly<Record<string, unknown>>, network: boolean): string | undefined {

@@ -165,11 +165,15 @@ export const setVmConfig = defineTool({
       const keys = Object.entries(request).filter(([key, value]) =>
         value !== undefined && !["node", "vmid", "digest"].includes(key)
       );
+      const answer = answerOf(compare(keys.map(([key]) => key), before, after), "vm");
+      const drive = cloudinit !== undefined || options.cloudInitSlot(before, vmid) !== undefined;
+      const notes = [...answer.notes ?? [], ...options.idleNotes(plain, drive)];
       return {
         vmid,
         name: plain.name ?? name,
         node,
-        ...answerOf(compare(keys.map(([key]) => key), before, after), "vm"),
+        ...answer,
+        ...(notes.length > 0 ? { notes } : {}),
       };
     });
   },

@@ -183,3 +183,22 @@ export function cdromSlot(config: Readonly<Record<string, unknown>>): string | u
       !value.includes("cloudinit");
   });
 }
+
+/** The slot of a VM's cloud-init drive, if it has one. */
+export function cloudInitSlot(config: Readonly<Record<string, unknown>>, vmid: number): string | undefined {
+  return Object.keys(config).find((slot) =>
+    /^(?:ide|sata|scsi|virtio)\d+$/.test(slot) && String(config[slot]).includes(`vm-${vmid}-cloudinit`)
+  );
+}
+
+const CLOUD_INIT = /^(?:ciuser|cipassword|ciupgrade|sshkeys|nameserver|searchdomain|ipconfig\d+)$/;
+
+/** What to say of a VM without a cloud-init drive that has been given settings which only that drive carries. */
+export function idleNotes(settings: Readonly<Record<string, unknown>>, drive: boolean): string[] {
+  const idle = drive ? [] : Object.keys(settings).filter((key) => CLOUD_INIT.test(key) && settings[key] !== undefined);
+  if (idle.length === 0) return [];
+  return [
+    `It has no cloud-init drive: ${idle.join(", ")} ${idle.length === 1 ? "reaches" : "reach"} ` +
+    'nobody until set_vm_config adds one, as in config={"cloudinit": "STORAGE"}',
+  ];
+}

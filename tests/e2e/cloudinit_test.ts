@@ -296,6 +296,31 @@ serverTest("set_cloudinit tells old and new values, and that the guest takes its
   assert.match(String(windows.meta), /"uuid": "[0-9a-f]{40}"/);
 });
 
+serverTest("what reaches nobody without a cloud-init drive is said where it is set", {}, async ({ ok, simulator }) => {
+  const idle = (
+    keys: string,
+  ) => [
+    `It has no cloud-init drive: ${keys} nobody until set_vm_config adds one, as in config={"cloudinit": "STORAGE"}`,
+  ];
+  const storage = "local-lvm";
+  const made = await ok("create_vm", { vmid: 131, node: "pve1", storage, ciuser: "x", ipconfig1: "ip=dhcp" });
+  assert.deepEqual(made.notes, idle("ciuser, ipconfig1 reach"));
+  const { vmid } = made;
+  assert.deepEqual(
+    (await ok("set_vm_config", { vmid, config: { nameserver: "192.0.2.53", cores: 2 } })).notes,
+    idle("nameserver reaches"),
+  );
+  // Set already: it reaches nobody still.
+  const again = await ok("set_vm_config", { vmid, config: { ciuser: "x" } });
+  assert.deepEqual(again.notes, ["Everything had these values already", ...idle("ciuser reaches")]);
+  assert.equal((await ok("set_vm_config", { vmid, config: { cores: 1 } })).notes, undefined);
+  assert.equal((await ok("set_vm_config", { vmid, config: { ciuser: "y", cloudinit: storage } })).notes, undefined);
+  assert.equal((await ok("set_vm_config", { vmid, config: { ciuser: "z" } })).notes, undefined);
+  assert.equal(guestOf(simulator, vmid).config.get("ciuser"), "z");
+  const whole = await ok("create_vm", { vmid: 132, node: "pve1", storage, cloudinit: storage, ciuser: "x" });
+  assert.equal(whole.notes, undefined);
+});
+
 serverTest("the set is off by default", {}, async ({ client }) => {
   const { tools } = await client.listTools();
   assert.ok(tools.every(({ name }) => !name.includes("cloudinit")));

@@ -160,6 +160,29 @@ serverTest("every tool works, and every write is seen in a later read", {}, asyn
   assert.ok(requests.every((request) => request.method !== "DELETE"));
 });
 
+serverTest("a size without a storage is refused, and a VM without a disk is told", {}, async (running) => {
+  const { ok, error, simulator, requests } = running;
+  const count = simulator.state.guests.size;
+  for (const args of [{ disk_size: 20 }, { disk_size: 20, scsi0: "local-lvm:16" }]) {
+    assert.match(
+      await error("create_vm", { name: "n1", ...args }),
+      /disk_size=20 was given, and no storage.*Give storage too/s,
+    );
+  }
+  assert.equal(simulator.state.guests.size, count);
+  assert.ok(requests.every(({ method }) => method === "GET"));
+  const bare = await ok("create_vm", { vmid: 131, node: "pve1", iso: "local:iso/debian-13.1.0-amd64-netinst.iso" });
+  assert.match(String(bare.notes), /^It has no disk: set_vm_config adds one, as in config=\{"scsi0": "STORAGE:32"\}$/);
+  const added = await ok("set_vm_config", { vmid: bare.vmid, config: { scsi0: "local-lvm:32" } });
+  assert.equal(added.state, "ok");
+  for (const disk of [{ vmid: 132, storage: "local-lvm" }, { vmid: 133, virtio0: "local-lvm:32" }]) {
+    const { vmid, notes } = await ok("create_vm", { node: "pve1", ...disk });
+    assert.equal(notes, undefined);
+    const { config } = await ok("vm_config", { vmid });
+    assert.match(JSON.stringify(config), /"(?:scsi|virtio)0":"local-lvm:[^"]*size=32G/);
+  }
+});
+
 serverTest("what waits for a restart is told apart from what is in force", {}, async ({ ok, call, simulator }) => {
   const guest = simulator.state.guests.get(107) ?? assert.fail("no 107");
   assert.equal((await ok("vm_config", { vmid: 107 })).in_force, undefined);
