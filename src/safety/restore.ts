@@ -32,10 +32,10 @@ export function readArchive(text: string): Archive {
       odd ??= line;
       break;
     }
-    // PVE's own pattern takes a colon inside any part, and would then mean another drive than this one.
+    // PVE's own pattern takes a colon inside any part, and means another drive then: what is not as vzdump writes it is odd.
     const disk = /^#qmdump#map:(\w+):[^:\s]+:[^:\s]*:[^:\s]*:$/.exec(line);
     if (disk !== null) saved.add(String(disk[1]));
-    else if (/^#qmdump#map:\S+:\S+:\S*:\S*:$/.test(line)) odd ??= JSON.stringify(line);
+    else if (line.startsWith("#qmdump#map:")) odd ??= JSON.stringify(line);
     // Raw settings of LXC, which PVE takes with "=", too: none is restored, so what they say does not matter.
     if (line.startsWith(LXC)) options.set(line, "");
     // PVE takes any character but a line feed in a value.
@@ -64,7 +64,8 @@ function reachesHost(name: string, value: string): boolean {
 
 /** A drive that PVE generates anew for the VM that it restores: on these buses alone. */
 function isCloudInit(name: string, value: string): boolean {
-  return /^(?:ide|sata|scsi)\d+$/.test(name) && /[:/]vm-\d+-cloudinit(?:\.(?:raw|qcow2))?$/.test(volumeOf(value));
+  return ["ide", "sata", "scsi"].some((bus) => name.startsWith(bus)) &&
+    /[:/]vm-\d+-cloudinit(?:\.(?:raw|qcow2))?$/.test(volumeOf(value));
 }
 
 /**

@@ -332,6 +332,8 @@ Deno.test("a backup that halts the guest is asked about where disruptive calls a
     assert.equal(decide("create_backup", input, settings, { ...container, status: "running" }).verdict, "ask");
     assert.equal(decide("create_backup", input, settings, { ...container, status: undefined }).verdict, "ask");
     assert.equal(decide("create_backup", input, settings, { ...container, status: "stopped" }).verdict, "allow");
+    const running = { ...container, status: "running" };
+    assert.equal(decide("create_container_snapshot", { ...input, snapname: "a" }, settings, running).verdict, "allow");
     assert.ok(policy.needsFacts(backup, settings, input));
     assert.ok(!policy.needsFacts(backup, { readOnly: false }, input));
     assert.ok(!policy.needsFacts(backup, { readOnly: false, confirm: "never" }, input));
