@@ -78,9 +78,11 @@ export async function refuseMove(
     ? await pve.call("GET /nodes/{node}/lxc/{vmid}/config", guest, options)
     : await pve.call("GET /nodes/{node}/qemu/{vmid}/config", guest, options);
   const storages = await pve.call("GET /cluster/resources", { type: "storage" }, options);
-  for (const [slot, volume] of volumesIn(config)) {
+  const volumes = volumesIn(config);
+  const isImage = (volume: string) => volume.includes(":iso/");
+  // Images last: who has taken one out is not told then that a disk keeps the guest here all the same.
+  for (const [slot, volume] of [...volumes.filter(([, one]) => !isImage(one)), ...volumes]) {
     const storage = /^([^:/]+):./.exec(volume)?.[1];
-    const image = volume.includes(":iso/");
     const row = storages.find((row) => row.storage === storage && row.node === node);
     if (storage === undefined || row?.shared !== true) {
       const why = storage === undefined
@@ -92,7 +94,7 @@ export async function refuseMove(
         `Refused: ${slot} of guest ${vmid} is ${volume}, ${why}`,
         storage === undefined
           ? "Only a person can move what is bound to a node"
-          : image
+          : isImage(volume)
           ? "set_vm_config with iso=none takes the image out"
           : row === undefined
           ? "The token needs Datastore.Audit on it"

@@ -174,6 +174,16 @@ for (const call of [VM, CONTAINER] as const) {
       config: { [call === VM ? "ide2" : "mp0"]: "local:iso/a.iso,media=cdrom" },
       storages: [...ceph, image],
     });
+    // What the caller can mend comes last, in whatever order PVE tells them.
+    const [cdrom, disk] = [{ ide2: "local:iso/a.iso,media=cdrom" }, { unused3: "lvm:vm-100-disk-0" }];
+    for (const config of [{ ...cdrom, ...disk }, { ...disk, ...cdrom }]) {
+      await refuses(/unused3 of guest 100 is lvm:vm-100-disk-0, on a storage that only pve1 has/, call, {
+        config,
+        storages: [...ceph, image, row("pve1", "lvm", { content: "iso" })],
+      });
+      const asNeeded = { ...config, unused3: "ceph:vm-100-disk-0" };
+      await refuses(/ide2 of guest 100 is local:iso\/a\.iso/, call, { config: asNeeded, storages: [...ceph, image] });
+    }
     await check(call, { config: { [call === VM ? "ide2" : "mp0"]: "none,media=cdrom" } });
     await check(call, {
       config: { [call === VM ? "ide2" : "mp0"]: "nas:iso/a.iso,media=cdrom" },
