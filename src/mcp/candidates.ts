@@ -31,6 +31,8 @@ export async function whatThereIs(
   }
   // Looked for among all that are visible: others may be there.
   if (known !== undefined) {
+    const meant = await guestLike(absent.name, pve, options);
+    if (meant !== undefined) return { remedy: `Probably meant: ${meant}. ${details.remedy ?? ""}` };
     const notes = await visibleNotes(pve, listed.guests, Math.min(known.length, 1), token, options);
     return notes.length === 0
       ? undefined
@@ -58,6 +60,15 @@ export async function whatThereIs(
     candidates,
     remedy: `${meant === undefined ? "" : `Probably meant: ${meant}. `}${list}. ${details.remedy ?? ""}`,
   };
+}
+
+/** The guest whose name is nearly the one that was given. */
+async function guestLike(name: string, pve: Reader, options: Options): Promise<string | undefined> {
+  if (/^\d*$/.test(name)) return undefined;
+  const guests = await listGuests(pve, options);
+  const like = closest(name, guests.flatMap((guest) => guest.name ?? []));
+  const found = guests.find((guest) => like !== undefined && guest.name === like);
+  return found === undefined ? undefined : `${found.vmid} ${JSON.stringify(found.name)}`;
 }
 
 /** The names of a guest's snapshots, without the pseudo-entry for its present state. */

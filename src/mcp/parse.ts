@@ -13,11 +13,18 @@ export function parse(tool: Tool, args: unknown): z.output<Tool["input"]> {
   const input = coerce(args ?? {}, schemasOf(tool).checked);
   const parsed = tool.input.safeParse(input);
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map((issue) => problem(tool, issue, input));
-  throw new UsageError(`Cannot call ${tool.name}: ${problems.join("; ")}`, remedyFor(tool, parsed.error.issues, input));
+  // One value can break several rules: it is named once.
+  const issues = [...new Map(parsed.error.issues.toReversed().map((issue) => [placeOf(issue), issue])).values()];
+  issues.reverse();
+  const problems = issues.map((issue) => problem(tool, issue, input));
+  throw new UsageError(`Cannot call ${tool.name}: ${problems.join("; ")}`, remedyFor(tool, issues, input));
 }
 
 type Issue = z.core.$ZodIssue;
+
+function placeOf({ code, path }: Issue): string {
+  return JSON.stringify([code === "unrecognized_keys", ...path.map(String)]);
+}
 
 function problem(tool: Tool, issue: Issue, input: unknown): string {
   const path = issue.path.map(String);
@@ -30,8 +37,15 @@ function problem(tool: Tool, issue: Issue, input: unknown): string {
   const name = path.join(".") || "the arguments";
   if (value === undefined) return `${name} is missing`;
   const text = shown(value);
-  const must = expectation(schemaAt(tool, path)) ?? issue.message;
+  const schema = schemaAt(tool, path);
+  // A pattern tells a reader less than what stands beside it, and the remedy says that.
+  const must = inWords(schema) ? "as its description says" : expectation(schema) ?? issue.message;
   return secretLike(name) || secretLike(text) ? `${name}: it must be ${must}` : `${name}=${text}: it must be ${must}`;
+}
+
+/** Whether a value has to fit a pattern that is described, too. */
+function inWords(schema: unknown): boolean {
+  return isRecord(schema) && typeof schema.pattern === "string" && typeof schema.description === "string";
 }
 
 /** What a JSON Schema asks for, in words; undefined where it says more than these words can. */
@@ -59,21 +73,25 @@ function shown(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
 
-/** Names the known arguments where one is unknown or missing, and says what the first wrong one is. */
+/** Describes what is missing, the first that is wrong, and all that is wrong in its form; names the known arguments, too. */
 function remedyFor(tool: Tool, issues: readonly Issue[], input: unknown): string | undefined {
   const unknown = issues.find((issue) => issue.code === "unrecognized_keys");
-  const missing = issues.some((issue) => valueAt(input, issue.path) === undefined);
-  if (unknown === undefined && !missing) {
-    const path = issues[0]?.path.map(String) ?? [];
-    const schema = schemaAt(tool, path);
-    return isRecord(schema) && typeof schema.description === "string"
-      ? `${path.join(".")}: ${schema.description}`
-      : undefined;
-  }
+  const isMissing = (issue: Issue) => issue !== unknown && valueAt(input, issue.path) === undefined;
+  const missing = issues.filter(isMissing);
+  const first = unknown === undefined && missing.length === 0 ? issues[0] : undefined;
+  const told = issues.filter((issue) =>
+    issue === first || issue.code !== "unrecognized_keys" && (isMissing(issue) || inWords(schemaAt(tool, issue.path)))
+  ).flatMap(({ path }) => {
+    const description = property(schemaAt(tool, path), "description");
+    return typeof description === "string" ? [`${path.map(String).join(".")}: ${description}`] : [];
+  });
   const known = property(schemaAt(tool, unknown?.path ?? []), "properties");
-  if (typeof known !== "object" || known === null) return undefined;
-  const names = Object.keys(known);
-  return names.length === 0 ? "It takes no arguments" : `Known are ${names.join(", ")}`;
+  const names = isRecord(known) ? Object.keys(known) : [];
+  // Who is told of all of them needs no list of their names.
+  if (unknown !== undefined || missing.length > 0 && names.length > told.length) {
+    told.push(names.length === 0 ? "It takes no arguments" : `Known are ${names.join(", ")}`);
+  }
+  return told.length === 0 ? undefined : told.join(". ");
 }
 
 function schemaAt(tool: Tool, path: readonly PropertyKey[]): unknown {

@@ -57,6 +57,9 @@ export interface GuestAddress {
   readonly node?: string | undefined;
 }
 
+/** An error names so many guests. */
+const MOST_SHOWN = 8;
+
 function words(kind: GuestKind | undefined): string {
   return kind === undefined ? "guest" : kind === "vm" ? "VM" : "container";
 }
@@ -66,8 +69,8 @@ function described(guest: Guest): string {
 }
 
 function several(guests: readonly Guest[]): string {
-  const shown = guests.slice(0, 8).map(described).join(", ");
-  return guests.length > 8 ? `${shown} and ${guests.length - 8} more` : shown;
+  const shown = guests.slice(0, MOST_SHOWN).map(described).join(", ");
+  return guests.length > MOST_SHOWN ? `${shown} and ${guests.length - MOST_SHOWN} more` : shown;
 }
 
 /**
@@ -108,7 +111,9 @@ export async function findGuest(
   const elsewhere = ofKind[0];
   if (elsewhere !== undefined) {
     throw new UsageError(
-      `${words(kind)} ${elsewhere.vmid} is on ${elsewhere.node}, not on ${node}`,
+      `${
+        kind === "container" ? "Container" : kind === "vm" ? "VM" : "Guest"
+      } ${elsewhere.vmid} is on ${elsewhere.node}, not on ${node}`,
       `Leave node out, or give node="${elsewhere.node}"`,
     );
   }
@@ -132,8 +137,8 @@ export async function findGuest(
     `No ${words(kind)} ${wanted} is visible to this token${near.length > 0 ? `; there are ${several(near)}` : ""}`,
     {
       kind: "missing",
-      absent: { what: "guest", name: wanted },
-      candidates: near.map(described),
+      absent: { what: "guest", name: name ?? wanted },
+      candidates: near.slice(0, MOST_SHOWN).map(described),
       remedy: guests.length === 0
         ? "The token sees no guest at all: it lacks VM.Audit on /vms (a token with privilege separation needs ACLs of its own)"
         : `See ${
@@ -143,11 +148,11 @@ export async function findGuest(
   );
 }
 
-/** A few guests that may have been meant. */
+/** The guests that may have been meant: all where none is like it. */
 function nearest(guests: readonly Guest[], vmid: number | undefined, name: string | undefined): Guest[] {
   const text = (vmid === undefined ? name ?? "" : String(vmid)).toLowerCase();
   const alike = guests.filter((guest) =>
     (guest.name ?? "").toLowerCase().includes(text) || String(guest.vmid).startsWith(text.slice(0, 2))
   );
-  return (alike.length > 0 ? alike : guests).slice(0, 8);
+  return alike.length > 0 ? alike : [...guests];
 }

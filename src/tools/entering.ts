@@ -5,7 +5,7 @@ import { findGuest, type Guest, type GuestKind, listGuests } from "../pve/guests
 import type { ExecContext, ToolContext } from "../tool.ts";
 import { agentCalls, byAgent } from "./entering_agent.ts";
 import { bySsh } from "./entering_ssh.ts";
-import { goesOn } from "./params.ts";
+import { goesOn, guestKinds } from "./params.ts";
 import type { Entered } from "./program.ts";
 
 /** What entering a container takes, a VM, and either. */
@@ -72,8 +72,9 @@ async function find(
   return { guest, exec };
 }
 
+/** The guest's kind, as a sentence begins with it. */
 function wordFor({ kind }: Guest): string {
-  return kind === "vm" ? "VM" : "container";
+  return guestKinds[kind].first;
 }
 
 function requireLogin({ shell }: ExecContext, guest: Guest): void {

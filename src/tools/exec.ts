@@ -33,7 +33,7 @@ function execTool<C extends Call>(
       stdin: z.string().max(1_000_000).optional(),
       cwd: path.optional(),
       env: z.record(z.string(), z.string().max(32_768)).optional(),
-      user: z.string().regex(/^[a-z_][a-z0-9_.-]{0,31}$/i).optional(),
+      user: z.string().regex(/^[a-z_][a-z0-9_.-]{0,31}$/i).optional().describe("As in www-data"),
       max_output: z.int().min(1024).max(1_048_576).default(65_536).describe("Bytes of each output").meta({
         untold: true,
       }),

@@ -18,7 +18,7 @@ const SECONDS = 120;
 
 // deno-lint-ignore no-control-regex
 const PLACE = /^\/(?!.*(?:^|\/)\.{1,2}(?:\/|$))[^\0-\x1f\x7f]*[^/\0-\x1f\x7f]$/;
-const path = z.string().min(2).max(4000).regex(PLACE).describe("Full path in the guest");
+const path = z.string().min(2).max(4000).regex(PLACE).describe("Full path in the guest, as in /etc/hosts");
 const encoding = z.enum(["text", "base64"]).default("text");
 
 function sha256(bytes: Uint8Array): string {

@@ -65,11 +65,13 @@ export const resizeTools = [params.guestKinds.vm, params.guestKinds.container].m
           { node, vmid },
           { signal },
         );
-        const present = mebibytesOf(now[disk]);
+        // A CD-ROM has a size, too, and is no disk.
+        const sizeOf = (slot: string) => /,media=cdrom/.test(String(now[slot])) ? undefined : mebibytesOf(now[slot]);
+        const present = sizeOf(disk);
         if (present === undefined) {
-          const sized = Object.keys(now).filter((key) => mebibytesOf(now[key]) !== undefined).sort();
+          const sized = Object.keys(now).filter((slot) => sizeOf(slot) !== undefined).sort();
           throw new UsageError(
-            `${kind.word} ${vmid} has no disk ${JSON.stringify(disk)} whose size PVE tells`,
+            `${kind.first} ${vmid} has no disk ${JSON.stringify(disk)} whose size PVE tells`,
             sized.length > 0 ? `It has ${sized.join(", ")}` : `${kind.kind}_config shows what it has`,
           );
         }

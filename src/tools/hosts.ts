@@ -62,7 +62,7 @@ export const nodeUpdates = defineTool({
       installed: z.string().optional(),
       available: z.string().optional(),
       origin: z.string().optional(),
-    })),
+    })).optional(),
     total: z.number().optional().describe("Not known where PVE does not tell"),
     notes: params.notes,
   }),
@@ -75,7 +75,7 @@ export const nodeUpdates = defineTool({
         if (!(error instanceof PveError) || error.details.kind !== "forbidden") throw error;
         return undefined;
       });
-    if (rows === undefined) return { updates: [], notes: [UPDATES_HIDDEN] };
+    if (rows === undefined) return { notes: [UPDATES_HIDDEN] };
     const all = rows.map((row) => ({
       package: row.Package ?? "",
       installed: row.OldVersion,

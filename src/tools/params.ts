@@ -29,8 +29,9 @@ export const newVmid = vmid.describe("Left out: the next free number");
 export const limit = z.int().min(1).max(500).default(50).describe("Rows at most");
 
 export const guestKinds = {
-  vm: { kind: "vm", api: "qemu", word: "VM", plural: "VMs" },
-  container: { kind: "container", api: "lxc", word: "container", plural: "containers" },
+  vm: { kind: "vm", api: "qemu", word: "VM", plural: "VMs", first: "VM" },
+  // `first`: as a sentence begins with it.
+  container: { kind: "container", api: "lxc", word: "container", plural: "containers", first: "Container" },
 } as const;
 
 // ---- What several answers hold ----------------------------------------------------------------------------------------

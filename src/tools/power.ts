@@ -100,7 +100,7 @@ export const powerTools = kinds.flatMap((kind) =>
             };
           }
           if (verb === "reboot" && now.status === "stopped") {
-            throw new UsageError(`${kind.word} ${vmid} is not running`, `Use start_${kind.kind}`);
+            throw new UsageError(`${kind.first} ${vmid} is not running`, `Use start_${kind.kind}`);
           }
           const upid = await pve.call(call, { node, vmid }, { signal });
           context.queue.hold([vmid], upid);

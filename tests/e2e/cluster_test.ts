@@ -136,7 +136,7 @@ serverTest("list_firewall_rules tells rules, and whether they are in force", { e
 serverTest("services, updates, disks, ZFS and Ceph: what is ill is named", { env }, async (running) => {
   const { ok, error, simulator } = running;
   const hidden = await ok("node_updates", { node: "pve1" });
-  assert.deepEqual([hidden.updates, hidden.total], [[], undefined]);
+  assert.deepEqual([hidden.updates, hidden.total], [undefined, undefined]);
   assert.match(JSON.stringify(hidden.notes), /Not known: [^]*Sys\.Modify/);
   const { roles } = simulator.state.access;
   roles.set("PVEAdmin", new Set([...roles.get("PVEAdmin") ?? [], "Sys.Modify"]));

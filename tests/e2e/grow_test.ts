@@ -26,7 +26,14 @@ serverTest("nothing shrinks, and what cannot grow is refused", grow, async ({ er
   const refused = async (args: Record<string, unknown>, why: RegExp) =>
     assert.match(await error("resize_vm_disk", args), why);
   await refused({ vmid: 104, disk: "scsi0", size_gib: 1 }, /can only grow.*size above/s);
-  await refused({ vmid: 104, disk: "scsi9", size_gib: 50 }, /no disk "scsi9".*It has .*scsi0/s);
+  await refused({ vmid: 104, disk: "scsi9", size_gib: 50 }, /VM 104 has no disk "scsi9".*It has .*scsi0/s);
+  // Its CD-ROM has a size, too.
+  await refused({ vmid: 106, disk: "scsi9", size_gib: 50 }, /It has efidisk0, scsi0$/);
+  await refused({ vmid: 106, disk: "ide2", size_gib: 50 }, /no disk "ide2".*It has efidisk0, scsi0$/s);
+  assert.match(
+    await error("resize_container_disk", { vmid: 200, disk: "mp5", size_gib: 50 }),
+    /^Container 200 has no disk "mp5".*It has rootfs$/s,
+  );
   await refused({ vmid: 104, disk: "scsi0", size_gib: 80_000 }, /do not fit/);
   await refused({ vmid: 9000, disk: "scsi0", size_gib: 60 }, /is a template/);
   await refused({ vmid: 203, disk: "rootfs", size_gib: 60 }, /Use resize_container_disk/);
