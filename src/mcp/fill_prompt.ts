@@ -33,11 +33,17 @@ export async function fillPrompt(
     throw new UsageError(`The prompt ${prompt.name} needs ${missing.name}`, missing.description);
   }
   const has = (name: string) => dispatch.offered.some((tool) => tool.name === name);
-  const lines = prompt.text(filled, has).filter((line) => line !== undefined);
+  const lines = numbered(prompt.text(filled, has).filter((line) => line !== undefined));
   const attached = await Promise.all((prompt.attached?.(filled) ?? []).map(async (uri) => {
     const result = await readResource(dispatch, uri, signal);
     const text = result === undefined ? "There is no such resource" : textOf(result);
     return { type: "resource" as const, resource: { uri, mimeType: RESOURCE_TYPE, text } };
   }));
   return [{ type: "text", text: lines.join("\n") }, ...attached];
+}
+
+/** The steps numbered anew: some were left out. What a person has typed never begins a line. */
+function numbered(lines: readonly string[]): string[] {
+  let step = 0;
+  return lines.map((line) => line.replace(/^\d+\. /, () => `${++step}. `));
 }
