@@ -133,10 +133,11 @@ export const programs: Readonly<Record<string, Program>> = {
       process.argv[1] === "--" ? process.argv[2] ?? "/root" : process.argv[1] ?? "/root",
       process.folder,
     );
-    if (path !== "/" && process.system.files.get(path)?.content !== undefined) {
-      return missing(process, path, "Not a directory");
+    const entry = process.system.files.get(path);
+    if (path !== "/" && (entry === undefined || entry.content !== undefined)) {
+      process.err(`sh: 1: cd: can't cd to ${path}\n`);
+      return 2;
     }
-    if (path !== "/" && !process.system.files.has(path)) return missing(process, path);
     process.folder = path;
     return 0;
   },

@@ -11,6 +11,8 @@ export interface Outcome {
   readonly stderr: Uint8Array;
   /** How long it takes, in simulated seconds. */
   readonly seconds: number;
+  /** Whether `timeout` in the guest has ended it: whoever gave it that time measures it, so no pace shortens it. */
+  readonly late: boolean;
 }
 
 interface Token {
@@ -72,6 +74,9 @@ interface Shell {
   folder: string;
   user: string;
   seconds: number;
+  late: boolean;
+  /** The present script is over, by exit or exec. */
+  ended: boolean;
   readonly out: Uint8Array[];
   readonly err: Uint8Array[];
 }
@@ -82,9 +87,16 @@ function runProgram(shell: Shell, argv: readonly string[], stdin: Uint8Array, ou
   if (name === "sh" || name === "bash") return runShell(shell, argv, stdin, out);
   if (name === "su") {
     shell.user = argv.at(-1) ?? "root";
-    return runLine(shell, argv[argv.indexOf("-c") + 1] ?? "", stdin, out);
+    return runScript(shell, argv[argv.indexOf("-c") + 1] ?? "", stdin, out);
   }
-  if (name === "exec" || name === "sudo" || name === "env" && argv.length > 1) {
+  if (name === "exit" || name === "exec") {
+    const code = name === "exec"
+      ? runProgram(shell, argv.slice(1), stdin, out)
+      : Number(argv[1] ?? shell.env.get("?") ?? 0);
+    shell.ended = true;
+    return (Number.isInteger(code) ? code : 2) & 0xff;
+  }
+  if (name === "sudo" || name === "env" && argv.length > 1) {
     return runProgram(shell, argv.slice(1), stdin, out);
   }
   const program = Object.hasOwn(programs, name) ? programs[name] : undefined;
@@ -115,11 +127,34 @@ function runShell(shell: Shell, argv: readonly string[], stdin: Uint8Array, out:
   if (own === "push") return push(shell, args, stdin, out);
   if (own === "drop") return shell.system.files.delete(args[0] ?? "") ? 0 : 1;
   if (own === "pull") return pull(shell, args, out);
-  if (script.startsWith("timeout -k")) return runProgram(shell, args, stdin, out);
+  if (script.startsWith("timeout -k")) return runWithin(shell, Number(argv[at + 2]), args, stdin, out);
   if (script.startsWith("base64 -d | ")) {
     return runProgram(shell, args, Uint8Array.from(Buffer.from(Buffer.from(stdin).toString(), "base64")), out);
   }
-  return runLine(shell, script, stdin, out);
+  return runScript(shell, script, stdin, out);
+}
+
+/** As timeout does; 124 says that the time was over. */
+function runWithin(
+  shell: Shell,
+  seconds: number,
+  argv: readonly string[],
+  stdin: Uint8Array,
+  out: (part: Uint8Array) => void,
+): number {
+  const began = shell.seconds;
+  const code = runProgram(shell, argv, stdin, out);
+  if (shell.seconds - began <= seconds) return code;
+  shell.seconds = began + seconds;
+  shell.late = true;
+  return 124;
+}
+
+/** A script in a shell of its own. */
+function runScript(shell: Shell, script: string, stdin: Uint8Array, out: (part: Uint8Array) => void): number {
+  const code = runLine(shell, script, stdin, out);
+  shell.ended = false;
+  return code;
 }
 
 function runLine(shell: Shell, line: string, stdin: Uint8Array, out: (part: Uint8Array) => void): number {
@@ -130,7 +165,7 @@ function runLine(shell: Shell, line: string, stdin: Uint8Array, out: (part: Uint
   let redirect: ">" | ">>" | undefined;
   let input = stdin;
   const flush = (next: string) => {
-    if (words.length > 0 && !skip) {
+    if (words.length > 0 && !skip && !shell.ended) {
       const parts: Uint8Array[] = [];
       code = runProgram(shell, words, input, (part) => void parts.push(part));
       shell.env.set("?", String(code));
@@ -222,10 +257,12 @@ export function runInGuest(system: System, argv: readonly string[], stdin: Uint8
     folder: "/root",
     user: "root",
     seconds: 0,
+    late: false,
+    ended: false,
     out: [],
     err: [],
   };
   const exitCode = runProgram(shell, argv, stdin, (part) => void shell.out.push(part));
   const all = (parts: readonly Uint8Array[]) => Uint8Array.from(Buffer.concat(parts));
-  return { exitCode, stdout: all(shell.out), stderr: all(shell.err), seconds: shell.seconds };
+  return { exitCode, stdout: all(shell.out), stderr: all(shell.err), seconds: shell.seconds, late: shell.late };
 }

@@ -49,6 +49,43 @@ processTest("the demo's answers tell of the tools that its client has, and of no
   }
 });
 
+processTest(
+  "the demo's guests leave a script where a real one does, and tell when a command's time was over",
+  async () => {
+    const client = new Client({ name: "tests", version: "1" });
+    await client.connect(new StdioClientTransport(demo));
+    try {
+      for (const [tool, vmid] of [["exec_in_container", 200], ["exec_in_vm", 102]] as const) {
+        const run = async (args: Record<string, unknown>) =>
+          answerOf(await client.callTool({ name: tool, arguments: { vmid, ...args } })).structured ?? assert.fail(tool);
+        const codes = [];
+        for (
+          const command of [
+            "exit 3",
+            "echo a; exit; echo b",
+            "false; exit",
+            "sh -c 'exit 4'; echo b",
+            "cd /nope || exit 7",
+          ]
+        ) {
+          const { exit_code, stdout } = await run({ command });
+          codes.push([exit_code, String(stdout).trim()]);
+        }
+        assert.deepEqual(codes, [[3, ""], [0, "a"], [1, ""], [0, "b"], [7, ""]]);
+        const nowhere = await run({ command: "pwd", cwd: "/nope" });
+        assert.deepEqual([nowhere.exit_code, nowhere.stdout], [126, ""]);
+        assert.match(String(nowhere.stderr), /cd: can't cd to \/nope/);
+        assert.equal((await run({ command: "pwd", cwd: "/tmp" })).stdout, "/tmp\n");
+        const late = await run({ command: "sleep 30", timeout: 1 });
+        assert.deepEqual([late.exit_code, late.timed_out], [124, true]);
+        assert.match(JSON.stringify(late.notes), /ended after 1 s/);
+      }
+    } finally {
+      await client.close();
+    }
+  },
+);
+
 processTest("the v2 client drives the server with revision 2026-07-28", async () => {
   const client = new Client({ name: "tests", version: "1" }, { versionNegotiation: { mode: { pin: "2026-07-28" } } });
   await client.connect(new StdioClientTransport(demo));

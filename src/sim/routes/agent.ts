@@ -42,8 +42,9 @@ export const exec: Route<"POST /nodes/{node}/qemu/{vmid}/agent/exec"> = ({ state
   const input = new TextEncoder().encode(String(params["input-data"] ?? ""));
   const outcome = victim === undefined
     ? runInGuest(systemOf(guest), command, input)
-    : { exitCode: 0, stdout: new Uint8Array(), stderr: new Uint8Array(), seconds: 0 };
-  running.set(pid, { outcome, ends: engine.now() + outcome.seconds * 1000 * engine.pace, killed: false });
+    : { exitCode: 0, stdout: new Uint8Array(), stderr: new Uint8Array(), seconds: 0, late: false };
+  const pace = outcome.late ? Math.sign(engine.pace) : engine.pace;
+  running.set(pid, { outcome, ends: engine.now() + outcome.seconds * 1000 * pace, killed: false });
   return { pid };
 };
 
