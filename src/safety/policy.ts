@@ -212,11 +212,18 @@ export function judge(write: Write, settings: PolicySettings, guest: GuestFacts 
   }
   if (write.fetches !== undefined) {
     const host = hostIn(write.fetches) ?? registryIn(write.fetches);
+    if (host === undefined) {
+      return refuse(
+        `${
+          JSON.stringify(openly(write.fetches))
+        } is neither a plain https address nor an image with its registry and its tag`,
+        "Give an address as in https://cloud.debian.org/images/x.qcow2, or for an image REGISTRY/NAME:TAG in full, as in " +
+          "docker.io/library/debian:13",
+      );
+    }
     if (settings.downloadHosts?.some((known) => known === host) !== true) {
       return refuse(
-        host === undefined
-          ? "only plain https addresses are fetched, and images whose registry is named, as in docker.io/library/debian:13"
-          : `${host} is not among the hosts that files may be fetched from`,
+        `${host} is not among the hosts that files may be fetched from`,
         "The node can reach more than this program, so the person who runs it names the hosts: PROXMOX_DOWNLOAD_HOSTS, " +
           "as in cloud.debian.org,cloud-images.ubuntu.com",
       );
@@ -263,6 +270,12 @@ export function judge(write: Write, settings: PolicySettings, guest: GuestFacts 
     );
   }
   return undefined;
+}
+
+/** An address as a refusal may show it: cut, and without a user, a password or a query, which may be secrets. */
+function openly(address: string): string {
+  const open = address.replace(/\?.*/s, "?…").replace(/.*@/s, "…@");
+  return open.length > 80 ? `${open.slice(0, 80)}…` : open;
 }
 
 /** Whether a guest may be entered. */

@@ -89,11 +89,47 @@ serverTest("no other host is reached, and without the setting none", images, asy
       "https://192.0.2.1/x.iso",
       "https://cloud.debian.org.example/x.iso",
       "https://cloud.debian.org:8443/x.iso",
-      "http://cloud.debian.org/x.iso",
-      "https://me@cloud.debian.org/x.iso",
     ]
-  ) assert.match(await error("download_url", { url }), /Refused: .*PROXMOX_DOWNLOAD_HOSTS/s, url);
+  ) assert.match(await error("download_url", { url }), /Refused: .*not among the hosts.*PROXMOX_DOWNLOAD_HOSTS/s, url);
+  for (
+    const [url, shown] of [
+      ["http://cloud.debian.org/x.iso", /Refused: "http:\/\/cloud\.debian\.org\/x\.iso" is neither.*as in https:/s],
+      [
+        "https://cloud.debian.org/ä b.iso",
+        /Refused: "https:\/\/cloud\.debian\.org\/ä b\.iso" is neither.*as in https:/s,
+      ],
+      ["https://me@cloud.debian.org/x.iso", /Refused: "…@cloud\.debian\.org\/x\.iso" is neither/],
+    ] as const
+  ) {
+    const text = await error("download_url", { url });
+    assert.match(text, shown);
+    // It would not help.
+    assert.doesNotMatch(text, /PROXMOX_DOWNLOAD_HOSTS/);
+  }
   assert.ok(requests.every(({ method }) => method === "GET"));
+});
+
+serverTest("a name that does not fit its content is refused with one that does", images, async (server) => {
+  const { ok, error, requests } = server;
+  const url = "https://cloud.debian.org/noble-server-cloudimg-amd64.img";
+  const content = "import";
+  assert.match(
+    await error("download_url", { url, content }),
+    /"noble-server-cloudimg-amd64\.img" does not end as content=import does: \.qcow2.*filename="noble-server-cloudimg-amd64\.qcow2"/s,
+  );
+  const tar = await error("download_url", { url: "https://cloud.debian.org/a.qcow2", content: "vztmpl" });
+  assert.match(tar, /"a\.qcow2" does not end as content=vztmpl does: \.tar\.gz.*right ending, or another content/s);
+  assert.match(await error("download_url", { url: "https://cloud.debian.org/a", content }), /"a" does not end as/);
+  assert.ok(requests.every(({ method }) => method === "GET"));
+  const filename = "noble-minimal.qcow2";
+  const taken = await ok("download_url", { url, content, filename });
+  assert.deepEqual([taken.state, taken.volid], ["ok", `nas:import/${filename}`]);
+  assert.doesNotMatch(String(taken.notes), /ISO/);
+  // What a name alone does not tell is said.
+  const guessed = await ok("download_url", { url, checksum: "ab".repeat(32) });
+  assert.match(String(guessed.volid), /:iso\/noble-server-cloudimg-amd64\.img$/);
+  assert.match(String(guessed.notes), /^Taken for an ISO image\. For a cloud image's disk: content=import/);
+  assert.equal((await ok("download_url", { url, content: "iso", checksum: "ab".repeat(32) })).state, "unchanged");
 });
 
 serverTest("the set is off by default, and download_url without hosts refuses", {
@@ -161,14 +197,14 @@ serverTest(
 
 serverTest("no other registry is reached, nor one that is not named in full", registry, async ({ error, requests }) => {
   for (
-    const reference of [
-      "nginx:1.29",
-      "library/nginx:1.29",
-      "quay.io/a/b:1",
-      "docker.io:5000/a:1",
-      "docker.io/library/nginx",
-    ]
-  ) assert.match(await error("pull_oci_image", { reference }), /Refused: .*PROXMOX_DOWNLOAD_HOSTS/s, reference);
+    const [reference, why] of [
+      ["quay.io/a/b:1", /Refused: quay\.io is not among the hosts.*PROXMOX_DOWNLOAD_HOSTS/s],
+      ["docker.io:5000/a:1", /Refused: docker\.io:5000 is not among the hosts.*PROXMOX_DOWNLOAD_HOSTS/s],
+      ["nginx:1.29", /Refused: "nginx:1\.29" is neither.*REGISTRY\/NAME:TAG in full/s],
+      ["library/nginx:1.29", /Refused: "library\/nginx:1\.29" is neither.*REGISTRY\/NAME:TAG in full/s],
+      ["docker.io/library/nginx", /Refused: "docker\.io\/library\/nginx" is neither.*REGISTRY\/NAME:TAG in full/s],
+    ] as const
+  ) assert.match(await error("pull_oci_image", { reference }), why, reference);
   assert.ok(requests.every(({ method }) => method === "GET"));
 });
 

@@ -367,7 +367,8 @@ Deno.test("a file is fetched only from a host that the settings name, whole and 
     ]
   ) {
     const plain = /^https:\/\/[a-z.:0-9]+\//.test(url);
-    assert.match(refusal("download_url", { url }, settings), plain ? /not among the hosts/ : /^only plain https/, url);
+    const why = plain ? /^\S+ is not among the hosts/ : /^".*" is neither a plain https address nor an image/;
+    assert.match(refusal("download_url", { url }, settings), why, url);
   }
   assert.match(refusal("download_url", { url: "https://cloud.debian.org/x.iso" }, { readOnly: false }), /not among/);
 });
@@ -400,12 +401,43 @@ Deno.test("an image is pulled only from a registry that the settings name, whole
     ]
   ) {
     const named = /^[a-z.]+example\/[a-z./]+:13$/.test(reference);
-    const why = named ? /evil\.example is not among the hosts/ : /^only plain https.*registry is named/;
+    const why = named ? /evil\.example is not among the hosts/ : /^".*" is neither.* nor an image with its registry/;
     assert.match(refusal("pull_oci_image", { reference }, settings), why, reference);
   }
   // It adds a file, and interrupts nobody.
   const pull = tools.find((tool) => tool.name === "pull_oci_image") ?? assert.fail();
   assert.ok(policy.onlyAdds(pull) && !policy.onlyAdds({ ...pull, name: "pull_file" }));
+});
+
+Deno.test("what is no address and no image is named as it was given, without secrets, and with what to give instead", () => {
+  const remedy =
+    "Give an address as in https://cloud.debian.org/images/x.qcow2, or for an image REGISTRY/NAME:TAG in full, " +
+    "as in docker.io/library/debian:13";
+  const says = (shown: string) => ({
+    verdict: "refuse",
+    reason: `${shown} is neither a plain https address nor an image with its registry and its tag`,
+    remedy,
+  });
+  // Hosts that are named make no difference.
+  for (const downloadHosts of [undefined, [], ["cloud.debian.org", "docker.io"]]) {
+    const settings = { readOnly: false, ...(downloadHosts === undefined ? {} : { downloadHosts }) };
+    for (
+      const [url, shown] of [
+        ["http://cloud.debian.org/x.iso", '"http://cloud.debian.org/x.iso"'],
+        ['https://cloud.debian.org/"ä b.iso', '"https://cloud.debian.org/\\"ä b.iso"'],
+        ["https://me:hidden@cloud.debian.org/x.iso", '"…@cloud.debian.org/x.iso"'],
+        ["https://me:hid@den\n@cloud.debian.org/x.iso", '"…@cloud.debian.org/x.iso"'],
+        ["http://cloud.debian.org/x.iso?key=hid\nden", '"http://cloud.debian.org/x.iso?…"'],
+        ["http://cloud.debian.org/x.iso?key=me@hidden", '"http://cloud.debian.org/x.iso?…"'],
+        [`http://${"a".repeat(73)}`, `"http://${"a".repeat(73)}"`],
+        [`http://${"a".repeat(74)}`, `"http://${"a".repeat(73)}…"`],
+        ["http://a/x?", '"http://a/x?…"'],
+        ["@b", '"…@b"'],
+        ["", '""'],
+      ] as const
+    ) assert.deepEqual(decide("download_url", { url }, settings), says(shown));
+    assert.deepEqual(decide("pull_oci_image", { reference: "nginx:latest" }, settings), says('"nginx:latest"'));
+  }
 });
 
 Deno.test("what only adds a file to a storage names no guest, and needs no host but for an address", () => {
