@@ -60,6 +60,12 @@ export const createBackup = defineTool({
   ],
   async run(input, context) {
     const { pve, signal } = context;
+    if (input.notes?.includes("{{") === true) {
+      throw new UsageError(
+        `notes=${JSON.stringify(input.notes)} must not hold "{{", by which PVE would fill in values of its own`,
+        "Write what is meant instead, as in the guest's name",
+      );
+    }
     const deadline = deadlineOf(input);
     const kind: GuestKind = (await listGuests(pve, { signal })).find(({ vmid }) => vmid === input.vmid)?.kind ?? "vm";
     const { vmid, node, name } = await findGuest(pve, input, kind, "create_backup", { signal });

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { PveError, UsageError } from "../errors.ts";
 import type { PveClient, Result, SendOptions } from "../pve/client.ts";
+import type { GuestKind } from "../pve/guests.ts";
 import { type Archive, disksToMake, readArchive, VM_SLOT } from "../safety/checks.ts";
 import { moment } from "../shape/times.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
@@ -72,6 +73,21 @@ async function locate(
   );
 }
 
+/**
+ * Refuses a backup of the other kind of guest, which its name tells: vzdump-qemu-… and vm/…, vzdump-lxc-… and ct/….
+ * @throws {UsageError} naming the tool that restores it
+ */
+function checkKind(archive: string, kind: GuestKind): void {
+  const [, word] = /^[^:]*:backup\/(?:vzdump-)?(qemu-|vm\/|lxc-|ct\/)/.exec(archive) ?? [];
+  if (word === undefined) return;
+  const other = word.startsWith("qemu") || word.startsWith("vm") ? "vm" : "container";
+  if (other === kind) return;
+  throw new UsageError(
+    `${JSON.stringify(archive)} is a backup of a ${params.guestKinds[other].word}`,
+    `Use restore_${other}_backup`,
+  );
+}
+
 /** What is worth knowing before the new guest is started. */
 function notesOn(
   kind: (typeof params.guestKinds)["vm" | "container"],
@@ -117,6 +133,7 @@ async function prepare(
   wish: Wish,
 ) {
   const { pve, signal } = context;
+  checkKind(wish.archive, kind.kind);
   const { volume, node, shared } = await locate(pve, wish.archive, wish.node, { signal });
   const archive = readArchive(await pve.call(EXTRACT, { node, volume: wish.archive }, { signal }));
   const container = kind.kind === "container";

@@ -58,7 +58,10 @@ serverTest("what a backup would cost, or cannot do, is refused before it is sent
     assert.match(await error("create_backup", args), why);
   };
   await refused({ vmid: 102, storage: "ceph" }, /takes no backups.*Storages for backups on pve1: local, nas/s);
-  await refused({ vmid: 102, notes: "{{guestname}}" }, /must not hold/);
+  await refused(
+    { vmid: 102, notes: "{{guestname}}" },
+    /notes="\{\{guestname\}\}" must not hold "\{\{".*Write what is meant/s,
+  );
   await refused({ vmid: 999 }, /No VM 999/);
   state.guests.get(102)?.pendingDelete.set("scsi0", true);
   await refused({ vmid: 102 }, /pending change/);

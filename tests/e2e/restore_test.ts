@@ -115,8 +115,21 @@ serverTest("nothing is restored over anything", backups, async ({ error, simulat
     { archive: newest(state, "qemu", 110), vmid: 110 },
     /no guest has it, but 1 volume/,
   );
-  await refused("restore_vm_backup", { archive: container }, /Refused archive=.*a backup of a VM/);
-  await refused("restore_container_backup", { archive: vm }, /rootfs|Refused ostemplate/);
+  await refused(
+    "restore_vm_backup",
+    { archive: container },
+    /lxc-202.*" is a backup of a container.*Use restore_container_backup/s,
+  );
+  await refused("restore_container_backup", { archive: vm }, /qemu-102.*" is a backup of a VM.*Use restore_vm_backup/s);
+  // As a backup server names them, and before anybody asks whether there is such a storage.
+  const [ofVm, ofContainer] = ["vm", "ct"].map((word) => `pbs:backup/${word}/102/2026-11-22T02:00:00Z`);
+  await refused(
+    "restore_vm_backup",
+    { archive: ofContainer },
+    /is a backup of a container.*Use restore_container_backup/s,
+  );
+  await refused("restore_container_backup", { archive: ofVm }, /is a backup of a VM.*Use restore_vm_backup/s);
+  await refused("restore_vm_backup", { archive: ofVm }, /No storage "pbs"/);
   await refused("restore_vm_backup", { archive: "-" }, /No storage "-"/);
   await refused("restore_vm_backup", { archive: "/var/lib/vz/dump/x.vma" }, /No storage/);
   await refused("restore_vm_backup", { archive: "local-lvm:vm-105-disk-0" }, /No storage "local-lvm" with backups/);
