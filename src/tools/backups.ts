@@ -97,7 +97,7 @@ export const createBackup = defineTool({
       throw error;
     });
     const notes = repeated
-      ? ["An earlier call with the same arguments started this task, which still runs: nothing was started again"]
+      ? ["An earlier call with the same arguments started this task: nothing was started again"]
       : [];
     notes.push(...runningNote({ ...outcome, unseen }, `${kind}_status`));
     let volid: string | undefined;

@@ -72,13 +72,14 @@ export const listAvailableTemplates = defineTool({
     const node = input.node ?? await someNode(pve, { signal });
     const all = await indexOf(pve, node, { signal });
     const text = (input.name ?? "").toLowerCase();
-    const found = all.filter((row) =>
-      (input.section === "all" || row.section === undefined || row.section === input.section) &&
-      `${row.template} ${row.headline ?? ""}`.toLowerCase().includes(text)
+    const named = all.filter((row) => `${row.template} ${row.headline ?? ""}`.toLowerCase().includes(text));
+    const found = named.filter((row) =>
+      input.section === "all" || row.section === undefined || row.section === input.section
     );
     const notes = [
       ...(all.length === 0 ? [NO_INDEX] : []),
       ...(found.length > input.limit ? [`${found.length - input.limit} more: narrow with name`] : []),
+      ...(named.length > found.length ? [`${named.length - found.length} more in other sections: section=all`] : []),
     ];
     return {
       templates: found.slice(0, input.limit).map(({ template, os, headline }) => ({ template, os, headline })),
@@ -146,7 +147,7 @@ export async function fetchFile(
   });
   if (outcome.state !== "running") context.started.delete(key);
   const notes = [
-    ...(repeated ? ["An earlier call started this download, which still runs: nothing was started again"] : []),
+    ...(repeated ? ["An earlier call started this download: nothing was started again"] : []),
     ...(unseen === undefined ? [] : [`PVE could not be asked the last time: ${unseen}`]),
     ...(outcome.state === "running"
       ? ["The node is still fetching it: wait_task waits for it; do not repeat the call"]

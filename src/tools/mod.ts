@@ -30,9 +30,10 @@ import { migrateContainer, migrateVm } from "./migrate.ts";
 import { powerTools } from "./power.ts";
 import { restoreContainerBackup, restoreVmBackup } from "./restore.ts";
 import { listSnapshots } from "./snapshot_list.ts";
-import { listStorage, listTemplates } from "./storage.ts";
+import { listStorage } from "./storage.ts";
 import { snapshotTools } from "./snapshots.ts";
 import { getTaskLog, getTaskStatus, listTasks, waitTask } from "./tasks.ts";
+import { listTemplates } from "./templates.ts";
 import { vmidTools } from "./vmids.ts";
 
 export const tools: readonly Tool[] = [

@@ -61,7 +61,7 @@ export async function createWithVmid(
   );
   if (repeated) {
     notes.push(
-      "An earlier call with the same arguments started this task, which still runs: nothing was started again",
+      "An earlier call with the same arguments started this task: nothing was started again",
     );
   }
   const outcome = await settle(context, task.upid, input, deadline).catch((error: unknown) => {

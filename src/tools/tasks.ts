@@ -230,7 +230,11 @@ export const getTaskLog = defineTool({
     const notes = [
       ...(start === undefined && before > 0 ? [`${before} lines before these: give start=0 to read from the top`] : []),
       ...(page.lines.length === 0
-        ? [page.total === 0 ? "The log is empty" : `The log has ${page.total} lines only`]
+        ? [
+          page.total === 0
+            ? "The log is empty"
+            : `The log has only ${page.total === 1 ? "1 line" : `${page.total} lines`}`,
+        ]
         : []),
     ];
     return {

@@ -109,6 +109,26 @@ serverTest("no other host is reached, and without the setting none", images, asy
   assert.ok(requests.every(({ method }) => method === "GET"));
 });
 
+serverTest(
+  "what a search leaves out is said, and what is missing is fetched by the tools there are",
+  images,
+  async ({ ok }) => {
+    const hidden = await ok("list_available_templates", { name: "nextcloud" });
+    assert.deepEqual([hidden.templates, hidden.notes], [[], ["1 more in other sections: section=all"]]);
+    const found = await ok("list_available_templates", { name: "nextcloud", section: "all" });
+    assert.deepEqual([found.total, found.notes], [1, undefined]);
+    const other = await ok("list_available_templates", { name: "debian-13", section: "turnkeylinux" });
+    assert.deepEqual(other.notes, ["1 more in other sections: section=all"]);
+    const notes = [
+      "download_template fetches the container templates that list_available_templates shows",
+      "download_url fetches ISO images from hosts that PROXMOX_DOWNLOAD_HOSTS names",
+    ];
+    const [why, ...ways] = [(await ok("list_templates", { name: "nextcloud-" })).notes].flat();
+    assert.match(String(why), /None of the \d+ that are there/);
+    assert.deepEqual(ways, notes);
+  },
+);
+
 serverTest("a name that does not fit its content is refused with one that does", images, async (server) => {
   const { ok, error, requests } = server;
   const url = "https://cloud.debian.org/noble-server-cloudimg-amd64.img";
@@ -152,7 +172,7 @@ serverTest("a download that is asked for again while it runs is not started twic
   const first = await ok("download_template", { template: "fedora", wait: false });
   const second = await ok("download_template", { template: "fedora-42-default", wait_timeout: 1 });
   assert.equal(second.upid, first.upid);
-  assert.match(String(second.notes), /nothing was started again.*wait_task/);
+  assert.match(String(second.notes), /An earlier call started this download: nothing was started again.*wait_task/);
   assert.equal(requests.filter(({ method }) => method === "POST").length, 1);
 });
 

@@ -117,7 +117,9 @@ serverTest("a log is shown from its end, or page by page without a gap", {}, asy
   }
   assert.deepEqual(read, log);
   const beyond = await ok("get_task_log", { upid, start: 500 });
-  assert.deepEqual([beyond.lines, beyond.total], [[], 123]);
+  assert.deepEqual([beyond.lines, beyond.total, beyond.notes], [[], 123, ["The log has only 123 lines"]]);
+  const short = addTask(simulator, "0000B003", "OK", ["TASK OK"]);
+  assert.deepEqual((await ok("get_task_log", { upid: short, start: 7 })).notes, ["The log has only 1 line"]);
   const empty = addTask(simulator, "0000B002", "OK", []);
   assert.deepEqual((await ok("get_task_log", { upid: empty })).lines, []);
 });

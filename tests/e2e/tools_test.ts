@@ -160,6 +160,38 @@ serverTest("every tool works, and every write is seen in a later read", {}, asyn
   assert.ok(requests.every((request) => request.method !== "DELETE"));
 });
 
+serverTest("list_templates says why it finds nothing, and how that comes there", {}, async ({ ok, simulator }) => {
+  const none = async (args: Record<string, unknown>, why: RegExp) => {
+    const { templates, notes } = await ok("list_templates", args);
+    assert.deepEqual(templates, [], JSON.stringify(args));
+    assert.match(JSON.stringify(notes), why, JSON.stringify(args));
+  };
+  await none(
+    { kind: "iso", name: "fedora" },
+    /^\["None of the \d+ that are there has \\"fedora\\" in its name","A person can download ISO/,
+  );
+  await none({ kind: "template_guest", name: "xyz" }, /in its name","A person makes a template of a guest[^"]*"\]$/);
+  await none(
+    { kind: "container_template", name: "xyz" },
+    /in its name","A person can download container templates[^"]*"\]$/,
+  );
+  await none(
+    { name: "xyz" },
+    /in its name","A person can download container[^"]*","A person can download ISO[^"]*"\]$/,
+  );
+  await none({ storage: "ceph", kind: "iso" }, /^\["Storage ceph may not hold ISO images; list_storage[^"]*"\]$/);
+  await none({ storage: "ceph" }, /^\["Storage ceph may not hold container templates or ISO images; list_storage/);
+  await none(
+    { storage: "nas", kind: "template_guest" },
+    /^\["Template guests are looked for in no storage: leave storage out"\]$/,
+  );
+  const { storages } = simulator.state;
+  for (const volumes of storages.get("nas")?.volumes.values() ?? []) volumes.clear();
+  await none({ storage: "nas", kind: "iso" }, /^\["There are none","A person can download ISO/);
+  for (const [id, storage] of storages) storages.set(id, { ...storage, content: new Set(["images"]) });
+  await none({ kind: "iso" }, /^\["No storage may hold ISO images; list_storage/);
+});
+
 serverTest("a size without a storage is refused, and a VM without a disk is told", {}, async (running) => {
   const { ok, error, simulator, requests } = running;
   const count = simulator.state.guests.size;

@@ -32,7 +32,7 @@ serverTest("a create that is repeated while its task runs names that task", slow
   const second = await ok("create_container", { ...container, wait_timeout: 1 });
   assert.equal(second.upid, first.upid);
   assert.equal(second.vmid, first.vmid);
-  assert.match(JSON.stringify(second.notes), /nothing was started again/);
+  assert.match(JSON.stringify(second.notes), /with the same arguments started this task: nothing was started again/);
   assert.equal(requests.filter((request) => request.method === "POST").length, 1);
   // Other arguments are another wish.
   const third = await ok("create_container", { ...container, hostname: "other", wait: false });
