@@ -58,11 +58,13 @@ export const migrateVm = defineTool({
     const { pve, signal } = context;
     const { vmid, node } = await findGuest(pve, input, "vm", "migrate_container", { signal });
     return await move(context, "vm", { vmid, node }, input, async () => {
-      const { status } = await pve.call("GET /nodes/{node}/qemu/{vmid}/status/current", { node, vmid }, { signal });
+      const now = await pve.call("GET /nodes/{node}/qemu/{vmid}/status/current", { node, vmid }, { signal });
+      const { status, qmpstatus } = now;
       const online = status === "running";
       const request = { node, vmid, target: input.target, ...(online ? { online } : {}) };
       const upid = await pve.call("POST /nodes/{node}/qemu/{vmid}/migrate", request, { signal });
-      return { upid, note: online ? "It keeps running while it moves" : "It was off, and stays so" };
+      const stays = qmpstatus === "paused" ? "It stays paused" : "It keeps running while it moves";
+      return { upid, note: online ? stays : "It was off, and stays so" };
     });
   },
 });

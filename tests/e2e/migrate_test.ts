@@ -18,15 +18,18 @@ serverTest("a VM moves running, or off as it is; its disks stay", grow, async ({
   assert.match(String(running.notes), /keeps running/);
   assert.equal(guestOf(state, 103).node, "pve3");
   assert.ok(guestOf(state, 103).run !== undefined);
+  await ok("suspend_vm", { vmid: 103 });
+  assert.match(String((await ok("migrate_vm", { vmid: 103, target: "pve2" })).notes), /It stays paused/);
+  assert.equal(guestOf(state, 103).run?.paused, true);
   const off = await ok("migrate_vm", { vmid: 106, target: "pve1" });
   assert.match(String(off.notes), /was off/);
   assert.equal(guestOf(state, 106).node, "pve1");
   assert.equal((await ok("migrate_vm", { vmid: 106, target: "pve1" })).state, "unchanged");
-  assert.equal((await ok("vm_status", { vmid: 103 })).node, "pve3");
+  assert.equal((await ok("vm_status", { vmid: 103 })).node, "pve2");
   const now = inventory(state);
   assert.deepEqual([...before].filter((line) => !now.has(line)), []);
   const sent = requests.filter(({ method }) => method === "POST").map(({ params }) => params);
-  assert.deepEqual(sent, [{ target: "pve3", online: "1" }, { target: "pve1" }]);
+  assert.deepEqual(sent, [{ target: "pve3", online: "1" }, {}, { target: "pve2", online: "1" }, { target: "pve1" }]);
 });
 
 serverTest("a container moves when it is off, or where it may be interrupted", grow, async (server) => {
