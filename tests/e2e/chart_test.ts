@@ -9,6 +9,10 @@ import { type Running, serverTest } from "../helpers/server.ts";
 
 const lines = COLOURS.lines.map(colour);
 
+/** The figures follow the clock: at some moments a band covers a line of the grid from end to end. */
+const NOON = Date.UTC(2026, 10, 22, 12);
+const atNoon = { simulator: { clock: { now: () => NOON } } };
+
 interface Drawn {
   readonly text: string;
   readonly structured: unknown;
@@ -58,7 +62,7 @@ function topOf(steps: number, most: number): number {
   }
 }
 
-serverTest("a picture comes beside the answer, in three sizes and for each timeframe", {}, async (running) => {
+serverTest("a picture comes beside the answer, in three sizes and for each timeframe", atNoon, async (running) => {
   for (const [size, { width, height }] of Object.entries(SIZES)) {
     for (const timeframe of ["hour", "day", "year"]) {
       for (const [name, whom] of [["guest_metrics", { vmid: 102 }], ["node_metrics", { node: "pve1" }]] as const) {
@@ -84,7 +88,7 @@ serverTest("a picture comes beside the answer, in three sizes and for each timef
   }
 });
 
-serverTest("the answer is the same with a picture as without one", {}, async (running) => {
+serverTest("the answer is the same with a picture as without one", atNoon, async (running) => {
   const withoutTime = (text: string) => text.replace(/\d{4}-\d\d-\d\dT[\d:]+Z/g, "TIME").replace(/\d+(?:\.\d+)?/g, "N");
   const [plain, more] = [{ vmid: 102 }, { vmid: 102, chart: "small" }];
   const [one, other] = [await ask(running, "guest_metrics", plain), await ask(running, "guest_metrics", more)];
@@ -94,7 +98,7 @@ serverTest("the answer is the same with a picture as without one", {}, async (ru
   assert.deepEqual(Object.keys(Object(one.structured)), Object.keys(Object(other.structured)));
 });
 
-serverTest("the highest value is drawn where the figures say", {}, async (running) => {
+serverTest("the highest value is drawn where the figures say", atNoon, async (running) => {
   for (const timeframe of ["hour", "day", "week"]) {
     const args = { node: "pve1", timeframe, chart: "large" };
     const { png, structured } = await ask(running, "node_metrics", args);
@@ -110,7 +114,7 @@ serverTest("the highest value is drawn where the figures say", {}, async (runnin
   }
 });
 
-serverTest("where a guest was off there is no line", {}, async (running) => {
+serverTest("where a guest was off there is no line", atNoon, async (running) => {
   const bitmap = await drawn(running, "guest_metrics", { vmid: 107, chart: "medium" });
   // It has run for 20 of 24 hours; the first point is the middle of its stretch, and a thin end may be pale.
   const begin = 60 + (800 - 60 - 29) / 6;
@@ -124,7 +128,7 @@ serverTest("where a guest was off there is no line", {}, async (running) => {
   }
 });
 
-serverTest("where there are no figures there is no picture, and the answer says why", {}, async (running) => {
+serverTest("where there are no figures there is no picture, and the answer says why", atNoon, async (running) => {
   const { png, text, structured } = await ask(running, "guest_metrics", { vmid: 105, chart: "large" });
   assert.equal(png, undefined);
   assert.match(text, /no figures for this time: the guest was off.*nothing to draw/);
@@ -136,7 +140,7 @@ serverTest("where there are no figures there is no picture, and the answer says 
   assert.match(await running.error("guest_metrics", { vmid: 102, chart: "huge" }), /chart.*small.*medium.*large/s);
 });
 
-serverTest("names of guests can do no harm in a picture", {}, async (running) => {
+serverTest("names of guests can do no harm in a picture", atNoon, async (running) => {
   const guest = running.simulator.state.guests.get(102) ?? assert.fail();
   const titleOf = async (name: string) => {
     guest.config.set("name", name);
