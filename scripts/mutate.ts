@@ -15,7 +15,7 @@ import { type Mutant, mutantsOf } from "./mutation/mutants.ts";
 import { makeCache, tryBatch, type Verdict } from "./mutation/processes.ts";
 
 const NAMES =
-  "catalogue rules values devices gate exec exec_program checks pending backup files headroom restore move policy toolsets names audit redact"
+  "catalogue rules values devices gate exec exec_program checks vmids mounts pending backup files headroom restore move policy toolsets names audit redact"
     .split(" ");
 const FILES = NAMES.map((name) => `src/safety/${name}.ts`);
 const COPIED = ["src", "scripts", "tests", "docs", "main.ts", "deno.json", "deno.lock", "README.md", ".env.example"];

@@ -184,7 +184,7 @@ const rows: readonly Row[] = [
     says: /quit\/powerdown failed/,
     kind: "busy",
     remedy:
-      "The guest did not shut down in time and runs on: it needs ACPI or a working guest agent, or more time. stop_* cuts its power, at the cost of unsaved data",
+      "The guest did not shut down in time and runs on: it needs ACPI or a working guest agent, or more time; where it goes down later, it stays off. stop_* cuts its power, at the cost of unsaved data",
   },
   {
     says: /VM is paused/,

@@ -1,11 +1,13 @@
 /** What has to be true of a guest and a storage before a backup is made. */
 import { Refusal } from "../errors.ts";
 import type { PveClient, SendOptions } from "../pve/client.ts";
+import { refuseNearlyFull } from "./files.ts";
 import {
   CONTAINER_SLOT,
   type GuestAddress,
   type PendingCall,
   pendingRows,
+  refuseFreezing,
   refusePendingLoss,
   savedMemory,
   VM_SLOT,
@@ -28,7 +30,7 @@ const OWN_SNAPSHOT = "vzdump";
  */
 export async function refuseBackup(
   guest: GuestAddress,
-  storage: unknown,
+  given: Readonly<Record<string, unknown>>,
   pve: PveClient<BackupCall>,
   options: SendOptions,
 ): Promise<void> {
@@ -42,7 +44,7 @@ export async function refuseBackup(
     );
   }
   const container = found.type === "lxc";
-  await refuseStorage(node, storage, pve, options);
+  await refuseStorage(node, given.storage, pve, options);
   if (container) {
     const snapshots = await pve.call("GET /nodes/{node}/lxc/{vmid}/snapshot", guest, options);
     if (snapshots.some((row) => row.name === OWN_SNAPSHOT)) {
@@ -56,11 +58,22 @@ export async function refuseBackup(
   const rows = await pendingRows(container, guest, pve, options);
   refusePendingLoss(rows, container ? CONTAINER_SLOT : VM_SLOT, vmid);
   const memory = savedMemory(rows);
-  if (memory === undefined) return;
-  throw new Refusal(
-    `Refused: the memory of VM ${vmid} is saved in ${memory}, and a backup would start the VM from it and use it up`,
-    "start_vm resumes a hibernated VM; then it can be backed up",
-  );
+  if (memory !== undefined) {
+    throw new Refusal(
+      `Refused: the memory of VM ${vmid} is saved in ${memory}, and a backup would start the VM from it and use it up`,
+      "start_vm resumes a hibernated VM; then it can be backed up",
+    );
+  }
+  const runs = found.status === "running" || found.status === "paused";
+  const device = rows.find(({ key }) => /^hostpci\d+$/.test(key))?.key;
+  if (!runs && device !== undefined) {
+    throw new Refusal(
+      `Refused: VM ${vmid} is off and has ${device}: a backup starts its process, which would take that device from ` +
+        "whoever uses it now",
+      "Back it up while it runs, or have a person do it",
+    );
+  }
+  if (runs && given.mode !== "stop") refuseFreezing(rows, vmid, "mode=stop shuts it down for its backup");
 }
 
 async function refuseStorage(
@@ -71,7 +84,8 @@ async function refuseStorage(
 ): Promise<void> {
   const storages = await pve.call("GET /nodes/{node}/storage", { node }, options);
   const taking = storages.filter((row) => row.content?.split(",").includes("backup") === true);
-  if (taking.some((row) => row.storage === storage)) return;
+  const place = taking.find((row) => row.storage === storage);
+  if (place !== undefined) return refuseNearlyFull(place, node, "backup");
   const names = taking.map((row) => row.storage).sort();
   throw new Refusal(
     `Refused storage=${JSON.stringify(storage)}: it takes no backups on ${node}, or the token may not use it`,

@@ -14,6 +14,7 @@ export type CheckName =
   | "pending"
   | "start"
   | "shutdown"
+  | "reboot"
   | "vm-config"
   | "container-config"
   | "snapshot"
@@ -221,7 +222,7 @@ const requests = {
   "POST /nodes/{node}/lxc/{vmid}/status/start": { params: none, check: "pending" },
   "POST /nodes/{node}/lxc/{vmid}/status/stop": { params: none, check: "pending" },
   "POST /nodes/{node}/lxc/{vmid}/status/shutdown": { params: { timeout: r.integer(1, 86_400) }, check: "pending" },
-  "POST /nodes/{node}/lxc/{vmid}/status/reboot": { params: { timeout: r.integer(1, 86_400) }, check: "pending" },
+  "POST /nodes/{node}/lxc/{vmid}/status/reboot": { params: { timeout: r.integer(1, 86_400) }, check: "reboot" },
   "POST /nodes/{node}/qemu": {
     params: {
       ...vmOptions,

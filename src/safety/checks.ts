@@ -11,17 +11,21 @@ import {
   isPlainCdrom,
   type PendingCall,
   pendingRows,
+  refuseFreezing,
   refusePending,
   refusePendingLoss,
   savedMemory,
   VM_SLOT,
 } from "./pending.ts";
 import { type MoveCall, refuseMove } from "./move.ts";
+import { refuseHiding } from "./mounts.ts";
 import { refuseRestore, type RestoreCall } from "./restore.ts";
 import type { Scalar } from "./rules.ts";
+import { refuseTaken, type VmidCall } from "./vmids.ts";
 
 export { refuseLack } from "./headroom.ts";
 export { VM_SLOT } from "./pending.ts";
+export { findLeftovers, type Leftover } from "./vmids.ts";
 export { type Archive, disksToMake, readArchive } from "./restore.ts";
 
 /** The only requests a check makes; every one is a GET of the catalogue. */
@@ -33,8 +37,8 @@ export type CheckCall =
   | RestoreCall
   | MoveCall
   | "GET /nodes/{node}/qemu/{vmid}/status/current"
-  | "GET /cluster/resources"
-  | "GET /nodes/{node}/storage/{storage}/content";
+  | "GET /nodes/{node}/lxc/{vmid}/status/current"
+  | VmidCall;
 
 type Given = Readonly<Record<string, unknown>>;
 type Added = Readonly<Record<string, Scalar>>;
@@ -61,6 +65,7 @@ const configuration: Check = async (call, given, pve, options) => {
     if (!slot.test(name) || value === undefined) continue;
     const row = rows.find((row) => row.key === name);
     const held = [config[name], row?.value, row?.pending].filter((present) => present !== undefined);
+    if (held.length === 0) refuseHiding(name, value, rows, guest.vmid);
     if (held.length === 0 || (isPlainCdrom(value) && held.every(isPlainCdrom))) continue;
     throw new Refusal(
       `Refused ${name}=${JSON.stringify(value)}: ${name} of guest ${guest.vmid} holds ${String(held[0])}, ` +
@@ -78,75 +83,6 @@ const configuration: Check = async (call, given, pve, options) => {
   }
   return { digest: config.digest };
 };
-
-/** A volume or backup that carries a vmid, although no guest may have it any more. */
-export interface Leftover {
-  readonly storage: string;
-  readonly node: string;
-  readonly volid: string;
-}
-
-/**
- * What is left, on any storage we can read, of a guest that had this vmid: PVE hands out the numbers of deleted guests, and
- * a new guest's backups would then push the old one's out.
- * @throws {Refusal} when a storage for backups is out of reach although its node is there: it may hold some of that guest
- * @throws {PveError} when a storage cannot be read
- */
-export async function findLeftovers(
-  vmid: number,
-  pve: PveClient<"GET /cluster/resources" | "GET /nodes/{node}/storage/{storage}/content">,
-  options: SendOptions = {},
-): Promise<Leftover[]> {
-  const rows = await pve.call("GET /cluster/resources", { type: "storage" }, options);
-  const storages = new Map<string, { node: string; storage: string }>();
-  const silent = new Map<string, { node: string; storage: string }>();
-  // A node's own state comes from the cluster's membership. That of its storages comes from a daemon that one hung NFS
-  // server stops: then all of them read "unknown", and nothing may be taken for empty.
-  const nodes = await pve.call("GET /cluster/resources", { type: "node" }, options);
-  const asleep = new Set(nodes.filter((row) => row.status === "offline").map((row) => row.node));
-  for (const row of rows) {
-    // A storage that does not say what it holds may hold anything.
-    const { node, storage, content = "images,backup" } = row;
-    if (node === undefined || storage === undefined || !/images|rootdir|backup/.test(content)) continue;
-    const key = row.shared === true ? storage : `${node}/${storage}`;
-    if (row.status === "available") storages.set(key, { node, storage });
-    else if (!asleep.has(node) && content.includes("backup")) silent.set(key, { node, storage });
-  }
-  for (const [key, { node, storage }] of silent) {
-    if (storages.has(key)) continue;
-    throw new Refusal(
-      `Refused a new guest: the storage ${storage} of ${node} cannot be read now, and it may hold backups of an earlier ` +
-        `guest with the number ${vmid}, which those of the new one would push out`,
-      "A person has to bring the storage back, or disable it in PVE",
-    );
-  }
-  const found = await Promise.all([...storages.values()].map(async ({ node, storage }) => {
-    const volumes = await pve.call("GET /nodes/{node}/storage/{storage}/content", { node, storage, vmid }, options);
-    return volumes.filter((volume) => volume.vmid === vmid).map(({ volid }) => ({ storage, node, volid }));
-  }));
-  return found.flat();
-}
-
-/** A new guest's vmid: no guest has it, and no volume or backup is left of one that had it. */
-async function refuseTaken(vmid: unknown, pve: PveClient<CheckCall>, options: SendOptions): Promise<void> {
-  if (typeof vmid !== "number") throw new Refusal("Refused: the new guest's vmid is missing");
-  const taken = (await pve.call("GET /cluster/resources", { type: "vm" }, options)).find((row) => row.vmid === vmid);
-  if (taken !== undefined) {
-    throw new Refusal(
-      `Refused vmid ${vmid}: the ${taken.type === "lxc" ? "container" : "VM"} ${JSON.stringify(taken.name ?? "")} on ` +
-        `${taken.node ?? "?"} has it`,
-      "Leave the vmid out to get a free one, or ask next_vmid",
-    );
-  }
-  const leftovers = await findLeftovers(vmid, pve, options);
-  const first = leftovers[0];
-  if (first !== undefined) {
-    throw new Refusal(
-      `Refused vmid ${vmid}: no guest has it, but ${leftovers.length} volume(s) of an earlier one remain, such as ${first.volid}`,
-      "Leave the vmid out to get one that has nothing left, or ask next_vmid",
-    );
-  }
-}
 
 const freeVmid: Check = async (call, given, pve, options) => {
   await refuseTaken(given.newid ?? given.vmid, pve, options);
@@ -198,11 +134,30 @@ const unmanaged: Check = async (call, given, pve, options) => {
 /** What is kept is the present state; its memory takes space like a new disk. */
 const snapshot: Check = async (call, given, pve, options) => {
   await refuseOverflow(call, given, pve, options);
+  if (!call.includes("/lxc/")) return await pending(call, given, pve, options);
+  const guest = guestOf(given);
+  const { status } = await pve.call("GET /nodes/{node}/lxc/{vmid}/status/current", guest, options);
+  const rows = await pendingRows(true, guest, pve, options);
+  refusePendingLoss(rows, CONTAINER_SLOT, guest.vmid);
+  if (status === "running") refuseFreezing(rows, guest.vmid, "Shut it down first: then nothing has to be frozen");
+  return {};
+};
+
+/** A reboot asks for no lock: of a container that is being backed up or copied, PVE would end the one and fail the other. */
+const reboot: Check = async (call, given, pve, options) => {
+  const guest = guestOf(given);
+  const { lock } = await pve.call("GET /nodes/{node}/lxc/{vmid}/status/current", guest, options);
+  if (lock !== undefined) {
+    throw new Refusal(
+      `Refused: container ${guest.vmid} is locked (${lock}), and a reboot would take it down and could not start it`,
+      "Wait until the task that holds the lock has ended",
+    );
+  }
   return await pending(call, given, pve, options);
 };
 
 const backup: Check = async (_call, given, pve, options) => {
-  await refuseBackup(guestOf(given), given.storage, pve, options);
+  await refuseBackup(guestOf(given), given, pve, options);
   return {};
 };
 
@@ -284,18 +239,26 @@ const checks: Readonly<Record<CheckName, { readonly says: string; readonly run: 
       "manages, as its manager would cut the power after a time",
     run: unmanaged,
   }),
+  "reboot": Object.freeze({
+    says:
+      "refused while a disk's deletion or replacement is pending, as PVE would apply it, and for a container that is " +
+      "locked, which PVE would not start again",
+    run: reboot,
+  }),
   "vm-config": Object.freeze({ says: configurationSays, run: configuration }),
   "container-config": Object.freeze({ says: configurationSays, run: configuration }),
   "snapshot": Object.freeze({
     says: "refused while a disk's deletion or replacement is pending, or when a VM's memory, where it is to be kept, " +
-      "does not fit into the free space of each of its storages",
+      "does not fit into the free space of each of its storages; and for a running container with FUSE, which freezing " +
+      "may hang",
     run: snapshot,
   }),
   "backup": Object.freeze({
     says:
       "refused while a disk's deletion or replacement is pending, when the storage takes no backups on that node, " +
-      "when a container has a snapshot named vzdump, which PVE would remove, or while a VM's memory is saved, which a " +
-      "backup would use up",
+      "or has less than 2 GiB free, " +
+      "when a container has a snapshot named vzdump, which PVE would remove, or runs with FUSE, which freezing may hang, " +
+      "while a VM's memory is saved, which a backup would use up, or of a VM that is off and has a device of the host",
     run: backup,
   }),
   "grow": Object.freeze({

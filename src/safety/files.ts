@@ -6,8 +6,26 @@ import type { PveClient, SendOptions } from "../pve/client.ts";
 export type FileCall = "GET /nodes/{node}/storage" | "GET /nodes/{node}/storage/{storage}/content";
 
 const GIB = 1024 ** 3;
-/** How large a file is, nobody knows before it is there: a storage with less than this gets none. */
+/** How large a file or a backup is, nobody knows before it is there: a storage with less than this gets none. */
 const LEAST_FREE = 2 * GIB;
+
+/**
+ * Refuses what would be written to a storage that is nearly full: one that runs full harms whatever else writes there.
+ * @throws {Refusal}
+ */
+export function refuseNearlyFull(
+  row: { readonly storage: string; readonly avail?: number | undefined },
+  node: string,
+  what: "download" | "backup",
+): void {
+  // Where PVE does not tell what is free, it has to judge itself: NaN is not less.
+  const free = Number(row.avail);
+  if (!(free < LEAST_FREE)) return;
+  throw new Refusal(
+    `Refused: storage ${row.storage} of ${node} has ${(free / GIB).toFixed(1)} GiB free, and a ${what} may take more`,
+    "Name another storage; list_storage shows what each has free",
+  );
+}
 
 /**
  * Refuses a download where a file of that name is already, where the storage does not hold such files, or is nearly full.
@@ -34,14 +52,7 @@ export async function refuseExisting(
         : `No storage of ${node} holds ${content}: a person can allow it (Datacenter, Storage, Edit, Content)`,
     );
   }
-  // Where PVE does not tell what is free, it has to judge itself: NaN is not less.
-  const free = Number(place.avail);
-  if (free < LEAST_FREE) {
-    throw new Refusal(
-      `Refused: storage ${storage} of ${node} has ${(free / GIB).toFixed(1)} GiB free, and a download may take more`,
-      "Name another storage; list_storage shows what each has free",
-    );
-  }
+  refuseNearlyFull(place, node, "download");
   const volid = `${storage}:${content}/${String(filename)}`;
   const volumes = await pve.call("GET /nodes/{node}/storage/{storage}/content", { node, storage, content }, options);
   // To a file server of Windows, names that differ in capitals only are one file.

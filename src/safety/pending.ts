@@ -79,6 +79,20 @@ export function savedMemory(rows: readonly PendingRow[]): string | undefined {
   return row === undefined ? undefined : String(row.value);
 }
 
+/**
+ * Refuses what freezes a running container with FUSE: a file system that waits for its own frozen program waits for ever
+ * (PVE's manual, Container, Options: fuse).
+ * @throws {Refusal}
+ */
+export function refuseFreezing(rows: readonly PendingRow[], vmid: number, remedy: string): void {
+  const features = rows.find(({ key }) => key === "features")?.value;
+  if (!String(features).split(",").includes("fuse=1")) return;
+  throw new Refusal(
+    `Refused: container ${vmid} runs and may use FUSE, with which freezing it can hang it for good`,
+    remedy,
+  );
+}
+
 /** What is pending of a guest. */
 export async function pendingRows(
   container: boolean,

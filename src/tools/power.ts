@@ -6,6 +6,9 @@ import { defineTool } from "../tool.ts";
 import * as params from "./params.ts";
 import { deadlineOf, inTurn, runningNote, settle, taskCalls } from "./waiting.ts";
 
+/** PVE gives a guest 60 s to go down for a reboot unless it is told otherwise; then a VM stays off, and a container is cut off. */
+const REBOOT_SECONDS = 180;
+
 /** What is said of both kinds of guest. */
 function same(text: string): Readonly<Record<"vm" | "container", string>> {
   return { vm: text, container: text };
@@ -39,7 +42,10 @@ const verbs = [
   {
     verb: "reboot",
     does: "Reboots",
-    more: same("Clean shutdown, then start; changes that wait for a restart take effect."),
+    more: {
+      vm: "Clean shutdown, then start; changes that wait for a restart take effect.",
+      container: "Shutdown, its power cut after 3 minutes, then start; waiting changes take effect.",
+    },
     idempotent: false,
     wanted: undefined,
   },
@@ -102,7 +108,8 @@ export const powerTools = kinds.flatMap((kind) =>
           if (verb === "reboot" && now.status === "stopped") {
             throw new UsageError(`${kind.first} ${vmid} is not running`, `Use start_${kind.kind}`);
           }
-          const upid = await pve.call(call, { node, vmid }, { signal });
+          const patience = verb === "reboot" ? { timeout: REBOOT_SECONDS } : {};
+          const upid = await pve.call(call, { node, vmid, ...patience }, { signal });
           context.queue.hold([vmid], upid);
           return { facts, upid, resumes: verb === "start" && now.lock === "suspended" };
         });

@@ -60,7 +60,7 @@ Deno.test("every write has a state check, and is never sent without what makes i
       ? "grow"
       : call.endsWith("/resume")
       ? "awake"
-      : /\/qemu\/.*\/(?:start|shutdown)$/.test(call)
+      : /\/qemu\/.*\/(?:start|shutdown)$|\/lxc\/.*\/reboot$/.test(call)
       ? call.slice(call.lastIndexOf("/") + 1)
       : /\/status\//.test(call)
       ? "pending"

@@ -385,10 +385,13 @@ Deno.test("a snapshot waits for nobody's deletion, and asks for space where memo
   for (const kind of ["qemu", "lxc"] as const) {
     const call = `POST /nodes/{node}/${kind}/{vmid}/snapshot` as const;
     const path = `/nodes/pve1/${kind}/100/pending`;
-    const { added, asked } = await check("snapshot", call, { ...guest, snapname: "x" }, { [path]: [] });
-    assert.deepEqual([added, asked], [{}, [path]]);
+    const status = `/nodes/pve1/lxc/100/status/current`;
+    const calm = { [status]: { status: "stopped" }, [path]: [] };
+    const { added, asked } = await check("snapshot", call, { ...guest, snapname: "x" }, calm);
+    assert.deepEqual([added, asked], [{}, kind === "qemu" ? [path] : [status, path]]);
     const row = { key: kind === "qemu" ? "scsi0" : "mp0", value: "local-lvm:x", delete: 1 };
-    await refuses("snapshot", call, { ...guest, snapname: "x" }, { [path]: [row] }, /pending change that would remove/);
+    const trapped = { ...calm, [path]: [row] };
+    await refuses("snapshot", call, { ...guest, snapname: "x" }, trapped, /pending change that would remove/);
   }
   const call = "POST /nodes/{node}/qemu/{vmid}/snapshot";
   const answers = {
@@ -441,6 +444,37 @@ Deno.test("a backup needs the guest, nothing pending, a storage for backups, and
       { ...answers, [pendingPath]: [memory] },
       /memory of VM 100 is saved in ceph:vm-100-state-suspend-2026-11-01.*start_vm resumes/,
     );
+    const running = (status: string | undefined) => ({
+      ...answers,
+      [VMS]: [{ id: `${kind}/100`, type: kind, vmid: 100, node: "pve1", status }],
+    });
+    const device = { [pendingPath]: [{ key: "hostpci0", value: "0000:01:00" }, { key: "xhostpci0" }] };
+    for (const status of [undefined, "stopped"]) {
+      const why = /VM 100 is off and has hostpci0: a backup starts its process.*Back it up while it runs/;
+      await refuses("backup", VZDUMP, given, { ...running(status), ...device }, why);
+      await check("backup", VZDUMP, given, {
+        ...running(status),
+        [pendingPath]: [{ key: "hostpci0x" }, { key: "hostpci" }],
+      });
+    }
+    for (const status of ["running", "paused"]) {
+      await check("backup", VZDUMP, given, { ...running(status), ...device });
+      const fuse = { ...running(status), [pendingPath]: [{ key: "features", value: "nesting=1,fuse=1" }] };
+      const why = /container 100 runs and may use FUSE.*mode=stop/;
+      for (const mode of [undefined, "snapshot", "suspend"]) {
+        await refuses("backup", VZDUMP, { ...given, mode }, fuse, why);
+      }
+      await check("backup", VZDUMP, { ...given, mode: "stop" }, fuse);
+      const off = { ...running("stopped"), [pendingPath]: [{ key: "features", value: "fuse=1" }] };
+      await check("backup", VZDUMP, given, off);
+    }
+    const full = (avail: number) => ({
+      ...answers,
+      "/nodes/pve1/storage": [{ storage: "nas", content: "backup", avail }],
+    });
+    const tight = /storage nas of pve1 has 2\.0 GiB free, and a backup may take more.*Name another/;
+    await refuses("backup", VZDUMP, given, full(2 * 1024 ** 3 - 1), tight);
+    await check("backup", VZDUMP, given, full(2 * 1024 ** 3));
     const left = { ...answers, [snapshots]: [{ name: "vzdump" }] };
     if (kind === "lxc") {
       await refuses("backup", VZDUMP, given, left, /snapshot named vzdump, and a backup would remove/);
@@ -575,6 +609,68 @@ Deno.test("a VM that HA manages is not shut down, as its manager would cut the p
   await refuses("shutdown", call, guest, scene({ managed: 1 }), /VM 100 is managed by HA.*cut its power.*stop_vm/);
   const gone = { key: "scsi0", value: volume("scsi0"), delete: 1 };
   await refuses("shutdown", call, guest, scene({ managed: 0 }, gone), /pending change that would remove/);
+});
+
+Deno.test("a container that is locked is not rebooted: it would go down, and could not start", async () => {
+  const [pendingPath, statusPath] = ["/nodes/pve1/lxc/100/pending", "/nodes/pve1/lxc/100/status/current"] as const;
+  const call = "POST /nodes/{node}/lxc/{vmid}/status/reboot";
+  const { added, asked } = await check("reboot", call, guest, { [pendingPath]: [], [statusPath]: {} });
+  assert.deepEqual([added, asked], [{}, [statusPath, pendingPath]]);
+  const locked = { [pendingPath]: [], [statusPath]: { lock: "backup" } };
+  await refuses("reboot", call, guest, locked, /container 100 is locked \(backup\).*could not start it.*Wait until/);
+  const gone = { key: "mp0", value: volume("mp0"), delete: 1 };
+  await refuses("reboot", call, guest, { [pendingPath]: [gone], [statusPath]: {} }, /pending change that would remove/);
+});
+
+Deno.test("a running container with FUSE is not frozen for a snapshot", async () => {
+  const [pendingPath, statusPath] = ["/nodes/pve1/lxc/100/pending", "/nodes/pve1/lxc/100/status/current"] as const;
+  const call = "POST /nodes/{node}/lxc/{vmid}/snapshot";
+  const scene = (status: string, ...rows: readonly unknown[]) => ({ [pendingPath]: rows, [statusPath]: { status } });
+  const features = (value: string) => ({ key: "features", value });
+  const { added, asked } = await check("snapshot", call, guest, scene("running", features("nesting=1,fuse=0")));
+  assert.deepEqual(added, {});
+  assert.deepEqual(asked, [statusPath, pendingPath]);
+  await check("snapshot", call, guest, scene("running", { key: "hostname", value: "fuse=1" }));
+  await check("snapshot", call, guest, scene("stopped", features("fuse=1")));
+  for (const value of ["fuse=1", "nesting=1,fuse=1", "fuse=1,nesting=1"]) {
+    const why = /container 100 runs and may use FUSE, with which freezing.*Shut it down first/;
+    await refuses("snapshot", call, guest, scene("running", features(value)), why);
+  }
+  const gone = { key: "mp0", value: volume("mp0"), delete: 1 };
+  await refuses("snapshot", call, guest, scene("stopped", gone), /pending change that would remove/);
+});
+
+Deno.test("a new mount point hides nothing that a container has", async () => {
+  const [pendingPath, configPath] = ["/nodes/pve1/lxc/100/pending", "/nodes/pve1/lxc/100/config"] as const;
+  const write = (place: string, rows: readonly unknown[] = []) => {
+    const given = { ...guest, mp5: `local-lvm:8,mp=${place},backup=1` };
+    return [given, { [pendingPath]: rows, [configPath]: { digest } }] as const;
+  };
+  const call = kinds.lxc.config;
+  const passes = async (...args: Parameters<typeof write>) => {
+    const [given, answers] = write(...args);
+    assert.deepEqual((await check("container-config", call, given, answers)).added, { digest });
+  };
+  const hides = async (hidden: string, ...args: Parameters<typeof write>) => {
+    const [given, answers] = write(...args);
+    const why = new RegExp(
+      `^Refused mp5=.*a new volume at ${args[0]} would hide what container 100 has at ${hidden}\\. Mount`,
+    );
+    await refuses("container-config", call, given, answers, why);
+  };
+  const folders = "bin boot dev etc home lib lib32 lib64 libx32 proc root run sbin sys tmp usr var".split(" ");
+  for (const folder of folders) await hides(`/${folder}`, `/${folder}`);
+  for (const place of ["/srv", "/data", "/var/lib/data", "/homes", "/xbin", "/lib6", "/srv/home"]) await passes(place);
+  const there = (mp: string) => ({ key: "mp0", value: `local-lvm:vm-100-disk-1,mp=${mp},size=8G` });
+  await hides("/srv", "/srv", [there("/srv")]);
+  await hides("/srv", "/srv", [there("/srv/")]);
+  await hides("/srv/data", "/srv", [there("/srv/data")]);
+  await hides("/srv/data", "/srv", [{ key: "mp12", value: "mp=/srv/data,volume=a:b" }]);
+  await hides("/srv/data", "/srv", [{ key: "mp0", pending: "local-lvm:8,mp=/srv/data" }]);
+  for (const mp of ["/srv2", "/", "/sr"]) await passes("/srv", [there(mp)]);
+  await passes("/srv/data", [there("/srv")]);
+  await passes("/srv", [{ key: "net0", value: "x,mp=/srv" }, { key: "xmp0", value: "x,mp=/srv" }]);
+  await passes("/srv", [{ key: "mp0x", value: "x,mp=/srv" }, { key: "mp0", value: "x,amp=/srv" }]);
 });
 
 Deno.test("only a VM that nothing locks goes on: a hibernated one would use up its memory", async () => {
