@@ -74,12 +74,14 @@ async function copyTree(from: string, to: string): Promise<void> {
   } else if (info.isFile) await Deno.copyFile(from, to);
 }
 
+/** @throws {Error} for a file without tests of its own: each of its mutants would pass for one that cannot be loaded */
 function testsFor(file: string): string[] {
   // The state checks are tested together.
   const own = file.replace("src/", "tests/").replace(
-    /(?:pending|backup|files)?\.ts$/,
+    /(?:pending|backup|files|vmids|mounts)?\.ts$/,
     (end) => end === ".ts" ? "_test.ts" : "checks_test.ts",
   );
+  Deno.statSync(own);
   return [own, ...TESTED.filter((test) => test !== own)];
 }
 

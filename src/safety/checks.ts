@@ -65,13 +65,14 @@ const configuration: Check = async (call, given, pve, options) => {
     if (!slot.test(name) || value === undefined) continue;
     const row = rows.find((row) => row.key === name);
     const held = [config[name], row?.value, row?.pending].filter((present) => present !== undefined);
-    if (held.length === 0) refuseHiding(name, value, rows, guest.vmid);
-    if (held.length === 0 || (isPlainCdrom(value) && held.every(isPlainCdrom))) continue;
-    throw new Refusal(
-      `Refused ${name}=${JSON.stringify(value)}: ${name} of guest ${guest.vmid} holds ${String(held[0])}, ` +
-        "which would be detached or freed",
-      "Name a free slot; only a person can remove or replace a disk",
-    );
+    if (held.length > 0 && !(isPlainCdrom(value) && held.every(isPlainCdrom))) {
+      throw new Refusal(
+        `Refused ${name}=${JSON.stringify(value)}: ${name} of guest ${guest.vmid} holds ${String(held[0])}, ` +
+          "which would be detached or freed",
+        "Name a free slot; only a person can remove or replace a disk",
+      );
+    }
+    refuseHiding(name, value, rows, guest.vmid);
   }
   await refuseOverflow(call, given, pve, options);
   // A digest of the caller's is from an earlier read: the window in which a race is noticed grows.

@@ -448,13 +448,13 @@ Deno.test("a backup needs the guest, nothing pending, a storage for backups, and
       ...answers,
       [VMS]: [{ id: `${kind}/100`, type: kind, vmid: 100, node: "pve1", status }],
     });
-    const device = { [pendingPath]: [{ key: "hostpci0", value: "0000:01:00" }, { key: "xhostpci0" }] };
+    const device = { [pendingPath]: [{ key: "hostpci15", value: "0000:01:00" }] };
     for (const status of [undefined, "stopped"]) {
-      const why = /VM 100 is off and has hostpci0: a backup starts its process.*Back it up while it runs/;
+      const why = /VM 100 is off and has hostpci15: a backup starts its process.*Back it up while it runs/;
       await refuses("backup", VZDUMP, given, { ...running(status), ...device }, why);
       await check("backup", VZDUMP, given, {
         ...running(status),
-        [pendingPath]: [{ key: "hostpci0x" }, { key: "hostpci" }],
+        [pendingPath]: [{ key: "hostpci0x" }, { key: "xhostpci0" }],
       });
     }
     for (const status of ["running", "paused"]) {
@@ -518,7 +518,7 @@ Deno.test("a download needs a storage for it with space, and a name that is free
     const capitals = { ...free, [list(type)]: [{ volid: `nas:${type}/${name.toUpperCase()}` }] };
     await refuses("new-file", call, given, capitals, /nas:\w+\/A\S* is there already/);
     const full = { ...free, "/nodes/pve1/storage": [row({ avail: 2 * GIB - 1 })] };
-    await refuses("new-file", call, given, full, /storage nas of pve1 has 2.0 GiB free/);
+    await refuses("new-file", call, given, full, /storage nas of pve1 has 2.0 GiB free, and a download may take more/);
     await check("new-file", call, given, { ...free, "/nodes/pve1/storage": [row({ avail: undefined })] });
     for (const content of ["images", undefined, `x${type}`, ""]) {
       const other = {
