@@ -2,13 +2,16 @@
 import { Refusal } from "../errors.ts";
 import type { PendingRow } from "./pending.ts";
 
-/** Folders of which a running system needs what is in them: nothing is mounted over one. */
-const SYSTEM_FOLDER = /^\/(?:bin|boot|dev|etc|home|lib(?:32|64|x32)?|proc|root|run|sbin|sys|tmp|usr|var)$/;
+/** Folders of which a running system needs what is in them. */
+const SYSTEM_FOLDERS: readonly string[] = [
+  ...["/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/root", "/run"],
+  ...["/sbin", "/sys", "/tmp", "/usr", "/var"],
+];
 
-/** Where in the container a mount point is, without a slash at its end. */
-function placeOf(value: unknown): string | undefined {
-  const part = String(value).split(",").find((part) => part.startsWith("mp="));
-  return part?.slice("mp=".length).replace(/\/+$/, "");
+/** Where in the container a mount point is; "" for what is none. */
+function placeOf(value: unknown): string {
+  const part = String(value).split(",").find((part) => part.startsWith("mp=")) ?? "";
+  return part.slice("mp=".length).split("/").filter((name) => name !== "").map((name) => `/${name}`).join("");
 }
 
 /**
@@ -17,17 +20,13 @@ function placeOf(value: unknown): string | undefined {
  */
 export function refuseHiding(name: string, value: unknown, rows: readonly PendingRow[], vmid: number): void {
   const place = placeOf(value);
-  if (place === undefined) return;
-  const hidden = SYSTEM_FOLDER.test(place)
-    ? place
-    : rows.flatMap((row) => /^mp\d+$/.test(row.key) ? [placeOf(row.value), placeOf(row.pending)] : []).find((other) =>
-      other === place || other?.startsWith(`${place}/`)
-    );
+  if (place === "") return;
+  const mounted = rows.filter(({ key }) => /^mp\d+$/.test(key)).flatMap((row) => [row.value, row.pending]).map(placeOf);
+  const hidden = [...SYSTEM_FOLDERS, ...mounted].find((other) => `${other}/`.startsWith(`${place}/`));
   if (hidden === undefined) return;
+  const there = `container ${vmid} has at ${hidden}`;
   throw new Refusal(
-    `Refused ${name}=${
-      JSON.stringify(value)
-    }: a new volume at ${place} would hide what container ${vmid} has at ${hidden}`,
+    `Refused ${name}=${JSON.stringify(value)}: a new volume at ${place} would hide what ${there}`,
     "Mount it at a folder of its own, as at /srv/data",
   );
 }

@@ -449,12 +449,14 @@ Deno.test("a backup needs the guest, nothing pending, a storage for backups, and
       [VMS]: [{ id: `${kind}/100`, type: kind, vmid: 100, node: "pve1", status }],
     });
     const device = { [pendingPath]: [{ key: "hostpci15", value: "0000:01:00" }] };
+    const first = { [pendingPath]: [{ key: "hostpci0", value: "mapping=gpu" }] };
+    await refuses("backup", VZDUMP, given, { ...running("stopped"), ...first }, /has hostpci0: a backup/);
     for (const status of [undefined, "stopped"]) {
       const why = /VM 100 is off and has hostpci15: a backup starts its process.*Back it up while it runs/;
       await refuses("backup", VZDUMP, given, { ...running(status), ...device }, why);
       await check("backup", VZDUMP, given, {
         ...running(status),
-        [pendingPath]: [{ key: "hostpci0x" }, { key: "xhostpci0" }],
+        [pendingPath]: [{ key: "hostpci0x" }, { key: "xhostpci0" }, { key: "hostpci" }],
       });
     }
     for (const status of ["running", "paused"]) {
@@ -664,6 +666,7 @@ Deno.test("a new mount point hides nothing that a container has", async () => {
   const there = (mp: string) => ({ key: "mp0", value: `local-lvm:vm-100-disk-1,mp=${mp},size=8G` });
   await hides("/srv", "/srv", [there("/srv")]);
   await hides("/srv", "/srv", [there("/srv/")]);
+  await hides("/srv/a", "/srv", [there("/srv//a//")]);
   await hides("/srv/data", "/srv", [there("/srv/data")]);
   await hides("/srv/data", "/srv", [{ key: "mp12", value: "mp=/srv/data,volume=a:b" }]);
   await hides("/srv/data", "/srv", [{ key: "mp0", pending: "local-lvm:8,mp=/srv/data" }]);
@@ -671,6 +674,7 @@ Deno.test("a new mount point hides nothing that a container has", async () => {
   await passes("/srv/data", [there("/srv")]);
   await passes("/srv", [{ key: "net0", value: "x,mp=/srv" }, { key: "xmp0", value: "x,mp=/srv" }]);
   await passes("/srv", [{ key: "mp0x", value: "x,mp=/srv" }, { key: "mp0", value: "x,amp=/srv" }]);
+  await passes("/srv", [{ key: "mp", value: "x,mp=/srv" }]);
 });
 
 Deno.test("only a VM that nothing locks goes on: a hibernated one would use up its memory", async () => {
