@@ -348,6 +348,7 @@ export const restricted: Readonly<Record<string, Restricted>> = {
 export const checkOf: Readonly<Record<string, string>> = {
   "POST /nodes/{node}/qemu/{vmid}/snapshot": "snapshot",
   "POST /nodes/{node}/lxc/{vmid}/snapshot": "snapshot",
+  "POST /nodes/{node}/lxc/{vmid}/status/reboot": "reboot",
 };
 
 /** Calls of the list that a tool makes as they are; what they could destroy is for the state check that they name. */
@@ -355,7 +356,7 @@ export const madeAsTheyAre: Readonly<Record<string, string>> = {
   "POST /nodes/{node}/qemu/{vmid}/status/stop": "stop_vm cuts the power, as its description says",
   "POST /nodes/{node}/lxc/{vmid}/status/stop": "stop_container cuts the power, as its description says",
   "POST /nodes/{node}/qemu/{vmid}/status/reboot": "reboot_vm",
-  "POST /nodes/{node}/lxc/{vmid}/status/reboot": "reboot_container",
+  "POST /nodes/{node}/lxc/{vmid}/status/reboot": "reboot_container cuts the power after a time, as it says",
   "POST /nodes/{node}/qemu/{vmid}/snapshot": "create_vm_snapshot takes space as the guest writes; memory has to fit",
   "POST /nodes/{node}/lxc/{vmid}/snapshot": "create_container_snapshot takes space as the guest writes",
 };

@@ -343,7 +343,11 @@ const foreseen: readonly (readonly [words: string, kind: PveErrorKind, remedy: R
   ["checksum mismatch (file change by other user?)", "conflict", /nothing was written: read it again/],
   ["can't remove VM 120 - protection mode enabled", "conflict", /protected on purpose/],
   ["you can't start a vm if it's a template", "conflict", /clone it/],
-  ["VM quit/powerdown failed - got timeout", "busy", /or more time\. stop_\* cuts its power/],
+  [
+    "VM quit/powerdown failed - got timeout",
+    "busy",
+    /or more time; where it goes down later, it stays off\. stop_\* cuts its power/,
+  ],
   ["VM is paused - cannot shutdown", "conflict", /resume_vm.* comes first/],
   [
     "Full clone of a running container is only possible from a snapshot",
