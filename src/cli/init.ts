@@ -40,7 +40,7 @@ export async function initCommand(command: InitCommand): Promise<number> {
   let written: string | undefined;
   try {
     const prompts = await terminalPrompts(
-      "Setting up proxmox-mcp. Ctrl-C ends it; nothing is written before the end",
+      "Setting up proxmox-mcp. Ctrl-C ends it at any question",
       out,
     );
     // The role is made for the tools that are offered where the settings choose none; commands in guests are asked about.

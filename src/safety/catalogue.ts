@@ -1,7 +1,4 @@
-/**
- * Every request this program can ever send: method, path, parameters with the values they may have, and its state check.
- * One file, however long, so that a reader has all of them before them.
- */
+/** Every request this program can ever send, in one file however long, so that a reader has all of them at hand. */
 import * as r from "./rules.ts";
 import * as d from "./devices.ts";
 import * as v from "./values.ts";

@@ -105,17 +105,19 @@ const move: Check = async (call, given, pve, options) => {
 /** A start uses up a saved memory image: of a VM that is marked as hibernated, which the answer says, and of no other. */
 const begin: Check = async (call, given, pve, options) => {
   const guest = guestOf(given);
-  const memory = savedMemory(await pendingRows(false, guest, pve, options));
-  if (memory !== undefined) {
-    const { lock } = await pve.call("GET /nodes/{node}/qemu/{vmid}/status/current", guest, options);
-    if (lock !== "suspended") {
-      throw new Refusal(
-        `Refused: VM ${guest.vmid} has its memory saved in ${memory} without being marked as hibernated, and a start ` +
-          "would use it up",
-        "Somebody has unlocked it: a person has to say whether it shall resume from there",
-      );
-    }
+  const rows = await pendingRows(false, guest, pve, options);
+  refusePendingLoss(rows, VM_SLOT, guest.vmid);
+  const memory = savedMemory(rows);
+  if (memory === undefined) return {};
+  const { lock } = await pve.call("GET /nodes/{node}/qemu/{vmid}/status/current", guest, options);
+  if (lock !== "suspended") {
+    throw new Refusal(
+      `Refused: VM ${guest.vmid} has its memory saved in ${memory} without being marked as hibernated, and a start ` +
+        "would use it up",
+      "Somebody has unlocked it: a person has to say whether it shall resume from there",
+    );
   }
+  // Once more: what is pending is looked at last.
   return await pending(call, given, pve, options);
 };
 
