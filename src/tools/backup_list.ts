@@ -9,6 +9,7 @@ import { pageOf } from "../shape/page.ts";
 import { moment } from "../shape/times.ts";
 import { defineTool } from "../tool.ts";
 import * as params from "./params.ts";
+import { refuseStrangeNode } from "./places.ts";
 import { contentOf } from "./storage.ts";
 
 type Volume = Result<"GET /nodes/{node}/storage/{storage}/content">[number];
@@ -89,16 +90,6 @@ function storageOf({ volid }: Volume): string {
 
 const verifiedOf = ({ verification }: Volume): string | undefined => verification?.state;
 
-/** @throws {PveError} for a node that is not there; a token that is shown no node cannot tell */
-function refuseStrangeNode(rows: Result<"GET /cluster/resources">, node: string | undefined): void {
-  const nodes = rows.flatMap((row) => row.type === "node" && row.node !== undefined ? [row.node] : []).sort();
-  if (node === undefined || nodes.length === 0 || nodes.includes(node)) return;
-  throw new PveError(`No node ${JSON.stringify(node)}`, {
-    kind: "missing",
-    remedy: `The nodes are ${nodes.join(", ")}`,
-  });
-}
-
 /** What to say of a guest that was asked for, where it is not there or elsewhere. */
 function guestNotes(
   vmid: number | undefined,
@@ -173,7 +164,7 @@ export const listBackups = defineTool({
   ],
   async run({ vmid, node, limit }, { pve, signal, now, server }) {
     const rows = await pve.call("GET /cluster/resources", {}, { signal });
-    refuseStrangeNode(rows, node);
+    refuseStrangeNode(node, rows.flatMap((row) => row.type === "node" && row.node !== undefined ? [row.node] : []));
     const { open, shut } = placesIn(rows, node);
     const places = open.slice(0, MOST_STORAGES);
     const guests = new Map(rows.flatMap((row) => guestOf(row) ?? []).map((guest) => [guest.vmid, guest]));

@@ -42,6 +42,15 @@ const CONTENT_WORDS = {
   backup: "backups",
 } as const;
 
+/** @throws {PveError} for a node that is not among the known ones; a token that is shown no node cannot tell */
+export function refuseStrangeNode(node: string | undefined, known: readonly string[]): void {
+  if (node === undefined || known.length === 0 || known.includes(node)) return;
+  throw new PveError(`No node ${JSON.stringify(node)}`, {
+    kind: "missing",
+    remedy: `The nodes are ${known.toSorted().join(", ")}`,
+  });
+}
+
 /**
  * The node a new guest is put on: the one that is named, or the one with most free memory of those that have every storage
  * it needs.
@@ -60,13 +69,7 @@ export async function choosePlace(
         ? []
         : [{ node: row.node, online: row.status !== "offline", free: (row.maxmem ?? 0) - (row.mem ?? 0) }]
     );
-  const known = nodes.map((row) => row.node).sort();
-  if (node !== undefined && known.length > 0 && !known.includes(node)) {
-    throw new PveError(`No node ${JSON.stringify(node)}`, {
-      kind: "missing",
-      remedy: `The nodes are ${known.join(", ")}`,
-    });
-  }
+  refuseStrangeNode(node, nodes.map((row) => row.node));
   const all = await places(pve, options);
   // A token without Datastore.Audit sees no storage at all: then PVE has to judge.
   for (const need of all.length === 0 ? [] : needs) checkNeed(need, node, all);

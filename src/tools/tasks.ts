@@ -8,6 +8,7 @@ import { moment } from "../shape/times.ts";
 import { defineTool } from "../tool.ts";
 import { withKnownNodes } from "./nodes.ts";
 import * as params from "./params.ts";
+import { refuseStrangeNode } from "./places.ts";
 import { deadlineOf, taskCalls } from "./waiting.ts";
 
 const upid = z.string().min(1).max(512).describe("As a write or list_tasks gave it");
@@ -109,12 +110,7 @@ export const listTasks = defineTool({
   privileges,
   async run(input, { pve, signal, now }) {
     const nodes = await pve.call("GET /nodes", {}, { signal });
-    if (input.node !== undefined && !nodes.some((row) => row.node === input.node)) {
-      throw new PveError(`No node ${JSON.stringify(input.node)}`, {
-        kind: "missing",
-        remedy: `The nodes are ${nodes.map((row) => row.node).sort().join(", ")}`,
-      });
-    }
+    refuseStrangeNode(input.node, nodes.map((row) => row.node));
     const wanted = nodes.filter((row) => input.node === undefined || row.node === input.node);
     const online = wanted.filter((row) => row.status !== "offline").map((row) => row.node).sort();
     const asked = online.slice(0, MOST_NODES);
