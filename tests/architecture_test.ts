@@ -17,7 +17,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   doctor: ["access", "config", "errors", "pve", "tool"],
   init: ["access", "config", "doctor", "errors", "pve", "tool"],
   tool: ["pve", "ssh"],
-  safety: ["tool", "pve", "config", "errors"],
+  safety: ["tool", "pve", "config", "errors", "shape"],
   pve: ["safety", "config", "errors"],
   sim: ["pve", "safety", "ssh", "errors"],
   install: ["config", "errors"],
@@ -35,6 +35,7 @@ const ONLY: readonly { readonly from: string; readonly to: string; readonly file
   // Types alone: who implements it is the session's choice.
   { from: "tool", to: "ssh", files: ["src/ssh/shell.ts"] },
   { from: "sim", to: "ssh", files: ["src/ssh/shell.ts"] },
+  { from: "safety", to: "shape", files: ["src/shape/fields.ts"] },
   { from: "ssh", to: "safety", files: ["src/safety/exec.ts"] },
   { from: "sim", to: "safety", files: ["src/safety/catalogue.ts", "src/safety/gate.ts"] },
 ];
@@ -139,7 +140,7 @@ Deno.test("only the transport loads the HTTP library, and only the edge of the p
   const edges = await graph();
   const users = (library: RegExp) =>
     [...new Set(edges.filter(({ to }) => library.test(to)).map(({ from }) => from))].sort();
-  assert.deepEqual(users(/^npm:\/?undici/), ["src/pve/transport.ts"]);
+  assert.deepEqual(users(/^npm:\/?undici/), ["src/pve/exchange.ts", "src/pve/transport.ts"]);
   assert.deepEqual(users(/^npm:\/?ssh2/), ["src/ssh/connection.ts"]);
   const protocol = ["eras", "features", "greeting", "message", "server", "told", "transport"].map((name) =>
     `src/mcp/${name}.ts`

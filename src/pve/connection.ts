@@ -22,7 +22,7 @@ const passing: ReadonlySet<number> = new Set([502, 503, 595, 596]);
 const patienceMs = 10_000;
 
 function names(encoded: string | undefined): string[] {
-  return encoded === undefined ? [] : [...new URLSearchParams(encoded).keys()];
+  return encoded === undefined || encoded === "" ? [] : [...new URLSearchParams(encoded).keys()];
 }
 
 /** Resolves after `ms` milliseconds, or at once when the signal aborts. */

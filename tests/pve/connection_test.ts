@@ -1,7 +1,7 @@
 /** The way of a request to PVE through real sockets: what is repeated, what never is, and what goes wrong on the way. */
 import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
 import { gzipSync } from "node:zlib";
-import type { Socket } from "node:net";
+import { connect as connectTcp, type Socket } from "node:net";
 import type { Target } from "../../src/config/settings.ts";
 import { PveError, Refusal } from "../../src/errors.ts";
 import { connect, type ConnectOptions, type RequestRecord } from "../../src/pve/connection.ts";
@@ -241,6 +241,34 @@ Deno.test("aborting ends a request under way, one that waits for its turn, and o
     await failure(send("GET /nodes", {}, { signal: AbortSignal.abort() }), "cancelled");
     deepEqual(server.requests.map((request) => request.method), ["POST", "GET"]);
   }, { maxConnections: 1 });
+});
+
+Deno.test("a write that is cancelled while the connection is being made never leaves", async () => {
+  await using server = await tlsServer(identity, (_request, socket) => socket.write(http("200 OK", '{"data":null}')));
+  const knocked = Promise.withResolvers<void>();
+  const opened = Promise.withResolvers<void>();
+  const rooms: Socket[] = [];
+  await using door = await tcpServer((socket) =>
+    void socket.once("data", async (hello: Uint8Array) => {
+      knocked.resolve();
+      await opened.promise;
+      const room = connectTcp(server.port, "127.0.0.1").on("error", () => {});
+      rooms.push(room);
+      room.write(hello);
+      socket.pipe(room).pipe(socket);
+    })
+  );
+  await using line = lineTo(door.port, { maxConnections: 1 });
+  const controller = new AbortController();
+  const cancelled = failure(line.send(start, vm, { signal: controller.signal }), "cancelled");
+  await knocked.promise;
+  controller.abort();
+  await cancelled;
+  opened.resolve();
+  // It waits for its turn behind the other one.
+  await line.send("GET /version", {}, {});
+  deepEqual(server.requests.map(({ method }) => method), ["GET"]);
+  rooms.forEach((room) => room.destroy());
 });
 
 Deno.test("an abort between two attempts does not wait for the next one", async () => {

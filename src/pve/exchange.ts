@@ -1,0 +1,116 @@
+/** One request with undici, from its turn until its answer is whole. */
+import { Buffer } from "node:buffer";
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
+import type { Dispatcher, Pool } from "undici";
+import type { Admitted } from "../safety/gate.ts";
+import type { Answer } from "./client.ts";
+import { Fault } from "./faults.ts";
+
+/** The largest answer that is read, in bytes after decompression. */
+const LARGEST = 32 * 1024 * 1024;
+
+export interface Exchange {
+  /** Rejects with a Fault, or with an error of undici, node:net or node:tls where no answer has begun. */
+  readonly answer: Promise<Answer>;
+  /** Gives up: what has not left stays here, and the connection of what has is closed. */
+  end(fault: Fault): void;
+}
+
+type Headers = Parameters<NonNullable<Dispatcher.DispatchHandler["onResponseStart"]>>[2];
+
+interface Head {
+  readonly status: number;
+  readonly reason: string;
+  readonly headers: Headers;
+}
+
+/**
+ * Sends a request with the token in `authorization`. With undici's dispatch(), which hands over the bytes as they come: its
+ * request() makes a stream of them first, at the price of all that is done with an answer here.
+ */
+export function exchange(pool: Pool, request: Admitted, authorization: string): Exchange {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  let head: Head | undefined;
+  let controller: Dispatcher.DispatchController | undefined;
+  let ended: Fault | undefined;
+
+  function end(fault: Fault): void {
+    ended ??= fault;
+    reject(fault);
+    controller?.abort(fault);
+  }
+
+  pool.dispatch({
+    method: request.method,
+    path: `/api2/json${request.path}${request.query === "" ? "" : `?${request.query}`}`,
+    headers: {
+      authorization,
+      accept: "application/json",
+      "accept-encoding": "gzip",
+      ...(request.body === undefined ? {} : { "content-type": "application/x-www-form-urlencoded" }),
+    },
+    body: request.body ?? null,
+  }, {
+    onRequestStart(started) {
+      controller = started;
+      if (ended !== undefined) started.abort(ended);
+    },
+    onResponseStart(_controller, status, headers, reason = "") {
+      // One below 200 announces another.
+      if (status >= 200) head = { status, reason, headers };
+    },
+    onResponseData(_controller, chunk) {
+      size += chunk.byteLength;
+      if (size > LARGEST) end(oversize());
+      else chunks.push(chunk);
+    },
+    onResponseEnd() {
+      if (head !== undefined) resolve(answered(head, chunks));
+    },
+    onResponseError(_controller, error) {
+      reject(head === undefined ? error : truncated(error));
+    },
+  });
+  return { answer: promise, end };
+}
+
+async function answered({ status, reason, headers }: Head, chunks: readonly Buffer[]): Promise<Answer> {
+  const location = header(headers.location);
+  return {
+    status,
+    reason,
+    contentType: header(headers["content-type"]),
+    date: header(headers.date),
+    body: await textOf(chunks, /\bgzip\b/i.test(header(headers["content-encoding"]))),
+    ...(location === "" ? {} : { location }),
+  };
+}
+
+const unzip = promisify(gunzip);
+
+async function textOf(chunks: readonly Buffer[], packed: boolean): Promise<string> {
+  const [first = Buffer.of()] = chunks;
+  const whole = chunks.length > 1 ? Buffer.concat(chunks) : first;
+  if (!packed) return whole.toString();
+  try {
+    return (await unzip(whole, { maxOutputLength: LARGEST })).toString();
+  } catch (error) {
+    const large = error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE";
+    throw large ? oversize() : truncated(error);
+  }
+}
+
+function oversize(): Fault {
+  return new Fault("oversize", `more than ${LARGEST / 1024 / 1024} MiB`);
+}
+
+function truncated(cause: unknown): Fault {
+  return new Fault("truncated", cause instanceof Error ? cause.message : String(cause), undefined, { cause });
+}
+
+function header(value: string | string[] | undefined): string {
+  return typeof value === "string" ? value : value?.[0] ?? "";
+}
