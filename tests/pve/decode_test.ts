@@ -23,6 +23,16 @@ Deno.test("decode() leaves out an optional field that does not fit, and refuses 
   assert.throws(() => decode([{ name: "x" }], shapes["GET /nodes/{node}/qemu"]), DecodeError);
 });
 
+Deno.test("decode() takes no field called __proto__, whatever it holds", () => {
+  const rows: unknown = decode(
+    JSON.parse('[{"vmid": 100, "__proto__": {"template": 1}, "name": null}]'),
+    shapes["GET /nodes/{node}/qemu"],
+  );
+  assert.equal(JSON.stringify(rows), '[{"vmid":100}]');
+  assert.ok(Array.isArray(rows));
+  assert.equal(Object.getPrototypeOf(rows[0]), Object.prototype);
+});
+
 Deno.test("decode() refuses an answer of another shape and says where", () => {
   for (const wrong of [null, undefined, "text", 5, {}]) {
     assert.throws(() => decode(wrong, shapes["GET /nodes"]), /data is .* where a list is declared/);
