@@ -160,10 +160,11 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     offered,
     async call(wanted, args, options) {
       const tool = found(wanted);
-      let redact = redactor(secrets);
+      let redact = ownSecrets;
       try {
         // Arguments that are nested without end make it throw.
-        redact = redactor([...secrets, ...secretsIn(args)]);
+        const brought = secretsIn(args);
+        if (brought.length > 0) redact = redactor([...secrets, ...brought]);
         return await run(tool, args, options, redact);
       } catch (error) {
         return await failed(tool, error, args, options.signal, redact);

@@ -118,8 +118,11 @@ function isDeeperThan(value: object, limit: number): boolean {
   let level: object[] = [value];
   for (let depth = 0; level.length > 0; depth++) {
     if (depth > limit) return true;
-    level = level.flatMap((inner): unknown[] => Object.values(inner))
-      .filter((inner) => typeof inner === "object" && inner !== null);
+    const below: object[] = [];
+    for (const inner of level) {
+      for (const part of Object.values(inner)) if (typeof part === "object" && part !== null) below.push(part);
+    }
+    level = below;
   }
   return false;
 }

@@ -1,4 +1,5 @@
 /** Takes secrets out of what is shown or written down: those of the settings, and those that a call brings along. */
+import { isRecord, setField } from "../shape/fields.ts";
 
 /** What stands in a secret's place. */
 export const HIDDEN = "(not shown)";
@@ -13,6 +14,8 @@ const SECRET_NAME = /pass(?:word|phrase|wd)|secret|token|private/i;
 const KEY_NAME = /^(?:sshkeys|ssh[-_]public[-_]keys)$/;
 
 const PUBLIC_KEY = /^(?:#.*|(?:ssh-[a-z0-9-]+|ecdsa-sha2-[a-z0-9-]+|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]+(?: .*)?)$/;
+
+const PRIVATE_KEY_BEGIN = "-----BEGIN ";
 
 /** A private key in PEM, to its end or to the end of the text. */
 const PRIVATE_KEY =
@@ -29,8 +32,8 @@ function onlyPublicKeys(value: string): boolean {
 }
 
 function isSecret(name: string, value: string): boolean {
-  if (ALREADY_HIDDEN.test(value)) return false;
-  return SECRET_NAME.test(name) || (KEY_NAME.test(name) && !onlyPublicKeys(value));
+  const named = SECRET_NAME.test(name) || (KEY_NAME.test(name) && !onlyPublicKeys(value));
+  return named && !ALREADY_HIDDEN.test(value);
 }
 
 /** All secrets in the arguments of a call, at every depth. */
@@ -54,18 +57,20 @@ export function redactor(secrets: readonly string[]): Redact {
     }
   }
   const longestFirst = [...forms].sort((a, b) => b.length - a.length);
-  return (text) =>
-    longestFirst.reduce((masked, form) => masked.replaceAll(form, HIDDEN), text.replace(PRIVATE_KEY, HIDDEN));
+  return (text) => {
+    const keyless = text.includes(PRIVATE_KEY_BEGIN) ? text.replace(PRIVATE_KEY, HIDDEN) : text;
+    return longestFirst.reduce((masked, form) => masked.replaceAll(form, HIDDEN), keyless);
+  };
 }
 
 /** A copy with the values of secret names hidden and all texts redacted, keys included. */
 export function redacted(value: unknown, redact: Redact, name = ""): unknown {
   if (typeof value === "string") return isSecret(name, value) ? HIDDEN : redact(value);
-  if (typeof value === "object" && value !== null) {
-    if (Array.isArray(value)) return value.map((part) => redacted(part, redact, name));
-    return Object.fromEntries(
-      Object.entries(value).map(([key, part]) => [redact(key), redacted(part, redact, key)]),
-    );
+  if (Array.isArray(value)) return value.map((part) => redacted(part, redact, name));
+  if (isRecord(value)) {
+    const copy: Record<string, unknown> = {};
+    for (const key of Object.keys(value)) setField(copy, redact(key), redacted(value[key], redact, key));
+    return copy;
   }
   return SECRET_NAME.test(name) && typeof value === "number" ? HIDDEN : value;
 }

@@ -6,6 +6,13 @@ export function isRecord(value: unknown): value is Fields {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** Sets a field as JSON.parse() does: assigned, one called __proto__ would become the object's prototype. */
+export function setField(object: Record<string, unknown>, name: string, value: unknown): void {
+  if (name === "__proto__") {
+    Object.defineProperty(object, name, { value, configurable: true, enumerable: true, writable: true });
+  } else object[name] = value;
+}
+
 /** The objects of a list; nothing where there is none. */
 export function rowsOf(value: unknown): Fields[] {
   return Array.isArray(value) ? value.filter(isRecord) : [];

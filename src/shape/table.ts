@@ -10,8 +10,12 @@ export function table(rows: readonly Row[]): string {
 
 /** The header and the rows as text cells, each of one line and with its pipes escaped. */
 export function cells(rows: readonly Row[]): string[][] {
-  const columns = [...new Set(rows.flatMap((row) => Object.keys(row).filter((key) => row[key] !== undefined)))];
-  if (columns.length === 0) return [];
+  const seen = new Set<string>();
+  for (const row of rows) {
+    for (const key of Object.keys(row)) if (row[key] !== undefined) seen.add(key);
+  }
+  if (seen.size === 0) return [];
+  const columns = [...seen];
   return [columns.map(cell), ...rows.map((row) => columns.map((column) => cell(row[column])))];
 }
 
@@ -31,7 +35,9 @@ function nested(value: unknown): string {
   return typeof value === "object" && value !== null ? `(${flat(value)})` : flat(value);
 }
 
+const severalLines = /[\r\n\t\u2028\u2029]/;
+
 /** The text with its line ends and tabs turned into spaces. */
 export function oneLine(text: string): string {
-  return text.replace(/\s*[\r\n\t\u2028\u2029]+\s*/g, " ").trim();
+  return (severalLines.test(text) ? text.replace(/\s*[\r\n\t\u2028\u2029]+\s*/g, " ") : text).trim();
 }

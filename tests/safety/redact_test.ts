@@ -151,3 +151,9 @@ Deno.test("redacted hides secret names and redacts all texts, and leaves the res
     secret: null,
   });
 });
+
+Deno.test("a field called __proto__ is redacted, and stays a field", () => {
+  const answer: unknown = JSON.parse('{"__proto__": {"password": "a-password"}, "node": "a-password"}');
+  const shown = redacted(answer, redactor(["a-password"]));
+  assert.equal(JSON.stringify(shown), `{"__proto__":{"password":"${HIDDEN}"},"node":"${HIDDEN}"}`);
+});

@@ -1,6 +1,6 @@
 /** Answers as text say the same as their structure. */
 import assert from "node:assert/strict";
-import { renderText } from "../../src/shape/render.ts";
+import { cleaned, renderText } from "../../src/shape/render.ts";
 import { table } from "../../src/shape/table.ts";
 
 Deno.test("table takes the union of columns in order of appearance", () => {
@@ -70,6 +70,13 @@ Deno.test("renderText does not let guest-supplied text pose as a key, a row, or 
     "- x status: running - note key: y",
     "tags:",
   ]);
+});
+
+Deno.test("a field called __proto__ is one like any other", () => {
+  const answer: Record<string, unknown> = JSON.parse('{"__proto__": {"status": "run\\u001b[0mning"}, "node": "pve"}');
+  assert.equal(JSON.stringify(cleaned(answer)), '{"__proto__":{"status":"running"},"node":"pve"}');
+  assert.equal(Object.getPrototypeOf(cleaned(answer)), Object.prototype);
+  assert.equal(renderText(answer), "__proto__:\n  status: running\nnode: pve");
 });
 
 Deno.test("renderText draws tables with the function it is given", () => {
