@@ -6,7 +6,7 @@
  */
 import {
   type JSONRPCMessage,
-  type McpServerFactory,
+  type McpServer,
   SUBSCRIPTION_ID_META_KEY,
   type Transport,
 } from "@modelcontextprotocol/server";
@@ -48,7 +48,7 @@ export interface Subscriptions {
 }
 
 export interface ServeOptions {
-  readonly factory: McpServerFactory;
+  readonly factory: (context: { readonly era: "legacy" | "modern" }) => McpServer;
   readonly subscriptions: Subscriptions;
   readonly onError: (error: Error) => void;
 }
@@ -70,15 +70,26 @@ export function sortEras(wire: Wire, options: ServeOptions): Eras {
 
   const answered = new Set<Id>();
 
-  function open(legacy: "serve" | "reject", sent: (message: JSONRPCMessage) => void): Channel {
+  function openHandshake(): Channel {
     const channel = channelTo((message) => {
       if (!("method" in message) && message.id !== undefined && answered.delete(message.id)) return;
-      sent(message);
+      wire.send(message);
+    });
+    // Not with serveStdio(), which would find the era out once more: it holds each message against schemas for that.
+    const server = factory({ era: "legacy" });
+    server.connect(channel.transport).catch(onError);
+    channel.handle = server;
+    return channel;
+  }
+
+  function openStateless(): Channel {
+    const channel = channelTo((message) => {
+      acknowledged(message);
       wire.send(message);
     });
     channel.handle = serveStdio(factory, {
       transport: channel.transport,
-      legacy,
+      legacy: "reject",
       onerror: onError,
       maxSubscriptions: MOST_SUBSCRIPTIONS,
     });
@@ -91,7 +102,7 @@ export function sortEras(wire: Wire, options: ServeOptions): Eras {
       return;
     }
     if (message.kind === "request") answered.add(message.id);
-    handshake ??= open("serve", () => {});
+    handshake ??= openHandshake();
     handshake.deliver(sdkMessage(message));
   }
 
@@ -116,7 +127,7 @@ export function sortEras(wire: Wire, options: ServeOptions): Eras {
       }
       // Known revisions are agreed to; the next line may be a batch before the answer is out.
       if (message.method === "initialize") wire.batches = message.params?.protocolVersion === BATCH_REVISION;
-      handshake ??= open("serve", () => {});
+      handshake ??= openHandshake();
       return handshake.deliver(sdkMessage(message));
     }
     if (typeof claim === "string" && claim !== STATELESS_REVISION) {
@@ -129,7 +140,7 @@ export function sortEras(wire: Wire, options: ServeOptions): Eras {
       return wire.send(errorAnswer(message.id, METHOD_NOT_FOUND, text));
     }
     inUse ||= message.method !== "server/discover";
-    stateless ??= open("reject", acknowledged);
+    stateless ??= openStateless();
     stateless.deliver(sdkMessage(message.method === "subscriptions/listen" ? narrowed(message) : message));
   }
 
@@ -183,8 +194,15 @@ interface Channel {
 }
 
 function channelTo(send: (message: JSONRPCMessage) => void): Channel {
+  /** What comes before the SDK listens. */
+  const early: JSONRPCMessage[] = [];
+  let started = false;
   const transport: Transport = {
-    start: () => Promise.resolve(),
+    start() {
+      started = true;
+      early.splice(0).forEach((message) => transport.onmessage?.(message));
+      return Promise.resolve();
+    },
     send(message) {
       send(message);
       return Promise.resolve();
@@ -194,7 +212,13 @@ function channelTo(send: (message: JSONRPCMessage) => void): Channel {
       return Promise.resolve();
     },
   };
-  return { transport, deliver: (message) => transport.onmessage?.(message) };
+  return {
+    transport,
+    deliver(message) {
+      if (started) transport.onmessage?.(message);
+      else early.push(message);
+    },
+  };
 }
 
 /** The notification with a revision: without one the SDK would take it for the other era's. */
