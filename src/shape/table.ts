@@ -20,7 +20,7 @@ export function cells(rows: readonly Row[]): string[][] {
 }
 
 function cell(value: unknown): string {
-  return oneLine(flat(value)).replaceAll("|", "\\|");
+  return typeof value === "number" ? String(value) : oneLine(flat(value)).replaceAll("|", "\\|");
 }
 
 /** Any value on one line: lists as `a, b`, objects as `key=value`, nothing as "". */
