@@ -194,15 +194,8 @@ interface Channel {
 }
 
 function channelTo(send: (message: JSONRPCMessage) => void): Channel {
-  /** What comes before the SDK listens. */
-  const early: JSONRPCMessage[] = [];
-  let started = false;
   const transport: Transport = {
-    start() {
-      started = true;
-      early.splice(0).forEach((message) => transport.onmessage?.(message));
-      return Promise.resolve();
-    },
+    start: () => Promise.resolve(),
     send(message) {
       send(message);
       return Promise.resolve();
@@ -212,13 +205,8 @@ function channelTo(send: (message: JSONRPCMessage) => void): Channel {
       return Promise.resolve();
     },
   };
-  return {
-    transport,
-    deliver(message) {
-      if (started) transport.onmessage?.(message);
-      else early.push(message);
-    },
-  };
+  // The SDK listens from the moment that it is connected.
+  return { transport, deliver: (message) => transport.onmessage?.(message) };
 }
 
 /** The notification with a revision: without one the SDK would take it for the other era's. */

@@ -13,6 +13,8 @@ const LARGEST = 32 * 1024 * 1024;
 export interface Exchange {
   /** Rejects with a Fault, or with an error of undici, node:net or node:tls where no answer has begun. */
   readonly answer: Promise<Answer>;
+  /** Resolves when undici is done with it: one that is given up keeps its place until its connection is made, or is not. */
+  readonly over: Promise<void>;
   /** Gives up: what has not left stays here, and the connection of what has is closed. */
   end(fault: Fault): void;
 }
@@ -30,7 +32,8 @@ interface Head {
  * request() makes a stream of them first, at the price of all that is done with an answer here.
  */
 export function exchange(pool: Pool, request: Admitted, authorization: string): Exchange {
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const { promise: answer, resolve, reject } = Promise.withResolvers<Answer>();
+  const { promise: over, resolve: letGo } = Promise.withResolvers<void>();
   const chunks: Buffer[] = [];
   let size = 0;
   let head: Head | undefined;
@@ -68,13 +71,15 @@ export function exchange(pool: Pool, request: Admitted, authorization: string): 
       else chunks.push(chunk);
     },
     onResponseEnd() {
+      letGo();
       if (head !== undefined) resolve(answered(head, chunks));
     },
     onResponseError(_controller, error) {
+      letGo();
       reject(head === undefined ? error : truncated(error));
     },
   });
-  return { answer: promise, end };
+  return { answer, over, end };
 }
 
 async function answered({ status, reason, headers }: Head, chunks: readonly Buffer[]): Promise<Answer> {
@@ -90,13 +95,14 @@ async function answered({ status, reason, headers }: Head, chunks: readonly Buff
 }
 
 const unzip = promisify(gunzip);
+const decoder = new TextDecoder();
 
 async function textOf(chunks: readonly Buffer[], packed: boolean): Promise<string> {
   const [first = Buffer.of()] = chunks;
   const whole = chunks.length > 1 ? Buffer.concat(chunks) : first;
-  if (!packed) return whole.toString();
+  if (!packed) return decoder.decode(whole);
   try {
-    return (await unzip(whole, { maxOutputLength: LARGEST })).toString();
+    return decoder.decode(await unzip(whole, { maxOutputLength: LARGEST }));
   } catch (error) {
     const large = error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE";
     throw large ? oversize() : truncated(error);

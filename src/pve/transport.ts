@@ -89,15 +89,17 @@ export function undiciTransport(
     let timer: ReturnType<typeof setTimeout> | undefined;
     try {
       await slots.enter(signal);
-      try {
-        const { answer, end } = exchange(pool, request, authorization);
-        giveUp = () => end(cancelled());
-        signal?.addEventListener("abort", giveUp, { once: true });
-        timer = setTimeout(() => end(new Fault("timeout", "no answer")), target.timeoutSeconds * 1000);
-        return await answer;
-      } finally {
+      // The turn may have come in the moment of the abort, which nobody heard.
+      if (signal?.aborted) {
         slots.leave();
+        throw cancelled();
       }
+      const { answer, over, end } = exchange(pool, request, authorization);
+      void over.then(() => slots.leave());
+      giveUp = () => end(cancelled());
+      signal?.addEventListener("abort", giveUp, { once: true });
+      timer = setTimeout(() => end(new Fault("timeout", "no answer")), target.timeoutSeconds * 1000);
+      return await answer;
     } catch (error) {
       throw networkError(error, target, request.call);
     } finally {

@@ -48,7 +48,7 @@ export function renderText(
   value: Fields,
   tableOf: (rows: readonly Row[]) => string = table,
 ): string {
-  return properties(mapped(value, (text, key) => quoted(clean(text, key), key)), tableOf).join("\n");
+  return properties(mapped(value, (text, key, shown) => quoted(clean(text, key), shown)), tableOf).join("\n");
 }
 
 /** The same with all its text cleaned and cut, piece by piece: joined, an escape sequence could swallow its neighbours. */
@@ -64,19 +64,23 @@ function quoted(text: string, key: string): string {
   return freeText.has(key) && !plainWord.test(text) ? JSON.stringify(text) : text;
 }
 
+/** What becomes of a text under a key; `shown` is the key as it is written. */
+type Change = (text: string, key: string, shown: string) => string;
+
 /** A copy with every text replaced; texts in a list go by the list's key. */
-function mapped(value: Fields, change: (text: string, key: string) => string): Fields {
+function mapped(value: Fields, change: Change): Fields {
   const copy: Record<string, unknown> = {};
   // Every answer goes through here: with Object.entries() and Object.fromEntries() it would take four times as long.
   for (const key of Object.keys(value)) {
-    setField(copy, oneLine(untrusted(key, LONGEST_KEY)), mappedPart(value[key], key, change));
+    const shown = oneLine(untrusted(key, LONGEST_KEY));
+    setField(copy, shown, mappedPart(value[key], key, shown, change));
   }
   return copy;
 }
 
-function mappedPart(value: unknown, key: string, change: (text: string, key: string) => string): unknown {
-  if (typeof value === "string") return change(value, key);
-  if (Array.isArray(value)) return value.map((item) => mappedPart(item, key, change));
+function mappedPart(value: unknown, key: string, shown: string, change: Change): unknown {
+  if (typeof value === "string") return change(value, key, shown);
+  if (Array.isArray(value)) return value.map((item) => mappedPart(item, key, shown, change));
   return isRecord(value) ? mapped(value, change) : value;
 }
 

@@ -271,6 +271,40 @@ Deno.test("a write that is cancelled while the connection is being made never le
   rooms.forEach((room) => room.destroy());
 });
 
+Deno.test("a write that is cancelled in the moment of its turn is cancelled, whichever moment that is", async () => {
+  await against((_request, socket) => socket.write(http("200 OK", '{"data":null}')), async ({ send }) => {
+    await send("GET /version", {}, {});
+    for (let moment = 0; moment < 12; moment++) {
+      for (const ahead of [false, true]) {
+        const first = new AbortController();
+        const before = ahead ? failure(send(start, vm, { signal: first.signal }), "cancelled") : undefined;
+        const controller = new AbortController();
+        const call = failure(send(shutdown, vm, { signal: controller.signal }), "cancelled");
+        first.abort();
+        for (let tick = 0; tick < moment; tick++) await Promise.resolve();
+        controller.abort();
+        await Promise.all([before, call]);
+      }
+    }
+    equal((await send("GET /version", {}, {})).status, 200);
+  }, { maxConnections: 1 });
+});
+
+Deno.test("what is given up while the connection is made holds up nobody behind it for longer than that", async () => {
+  await using server = await tcpServer(() => {});
+  await using line = lineTo(server.port, { timeoutSeconds: 1, maxConnections: 1 });
+  const cancelled: Promise<unknown>[] = [];
+  for (let count = 0; count < 3; count++) {
+    const controller = new AbortController();
+    cancelled.push(failure(line.send("GET /nodes", {}, { signal: controller.signal }), "cancelled"));
+    setTimeout(() => controller.abort(), 50);
+  }
+  const error = await failure(line.send(start, vm, {}), "unreachable");
+  match(error.message, /no TLS connection within 0\.5 s/);
+  ok(!error.message.includes("may still"), error.message);
+  await Promise.all(cancelled);
+});
+
 Deno.test("an abort between two attempts does not wait for the next one", async () => {
   const controller = new AbortController();
   const answers: Answer = { status: 503, reason: "Busy", contentType: "", body: "" };

@@ -106,6 +106,11 @@ Deno.test("renderText quotes free text that is more than a plain word", () => {
   );
 });
 
+Deno.test("renderText quotes free text under a key that an invisible character disguises", () => {
+  assert.equal(renderText({ "na\u200bme": "web status: stopped" }), 'name: "web status: stopped"');
+  assert.equal(renderText({ rows: [{ "comment\x1b[0m": "a b" }] }), 'rows (1):\n  comment\n  "a b"');
+});
+
 Deno.test("renderText cuts long text and says so; old values of a change are whole", () => {
   const long = "x".repeat(8192);
   const text = renderText({ description: long, warnings: [long], changes: [{ old: long }] });
