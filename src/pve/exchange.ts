@@ -1,7 +1,6 @@
 /** One request with undici, from its turn until its answer is whole. */
 import { Buffer } from "node:buffer";
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
+import { gunzipSync } from "node:zlib";
 import type { Dispatcher, Pool } from "undici";
 import type { Admitted } from "../safety/gate.ts";
 import type { Answer } from "./client.ts";
@@ -72,7 +71,11 @@ export function exchange(pool: Pool, request: Admitted, authorization: string): 
     },
     onResponseEnd() {
       letGo();
-      if (head !== undefined) resolve(answered(head, chunks));
+      try {
+        if (head !== undefined) resolve(answered(head, chunks));
+      } catch (error) {
+        reject(error);
+      }
     },
     onResponseError(_controller, error) {
       letGo();
@@ -82,27 +85,27 @@ export function exchange(pool: Pool, request: Admitted, authorization: string): 
   return { answer, over, end };
 }
 
-async function answered({ status, reason, headers }: Head, chunks: readonly Buffer[]): Promise<Answer> {
+/** At once: answers stay in the order in which they came, and so do the calls that wait for them. */
+function answered({ status, reason, headers }: Head, chunks: readonly Buffer[]): Answer {
   const location = header(headers.location);
   return {
     status,
     reason,
     contentType: header(headers["content-type"]),
     date: header(headers.date),
-    body: await textOf(chunks, /\bgzip\b/i.test(header(headers["content-encoding"]))),
+    body: textOf(chunks, /\bgzip\b/i.test(header(headers["content-encoding"]))),
     ...(location === "" ? {} : { location }),
   };
 }
 
-const unzip = promisify(gunzip);
 const decoder = new TextDecoder();
 
-async function textOf(chunks: readonly Buffer[], packed: boolean): Promise<string> {
+function textOf(chunks: readonly Buffer[], packed: boolean): string {
   const [first = Buffer.of()] = chunks;
   const whole = chunks.length > 1 ? Buffer.concat(chunks) : first;
   if (!packed) return decoder.decode(whole);
   try {
-    return decoder.decode(await unzip(whole, { maxOutputLength: LARGEST }));
+    return decoder.decode(gunzipSync(whole, { maxOutputLength: LARGEST }));
   } catch (error) {
     const large = error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE";
     throw large ? oversize() : truncated(error);
