@@ -35,13 +35,14 @@ const CONFIG = "PUT /nodes/pve1/qemu/102/config";
     const stop = ok("stop_vm", { vmid: 102 });
     await until(() => writes(running).length === 1);
     const config = ok("set_vm_config", { vmid: 102, config: { memory: 2048 } });
-    const start = ok("start_vm", { vmid: 102 });
     // Reads do not stand in line.
     assert.equal((await ok("vm_status", { vmid: 102 })).status, "running");
     assert.equal((await ok("vm_config", { vmid: 102 })).vmid, 102);
     // Another guest has a line of its own.
     assert.equal((await ok("set_vm_config", { vmid: 105, config: { cores: 4 } })).state, "ok");
     assert.deepEqual(writes(running), [STOP, "PUT /nodes/pve2/qemu/105/config"]);
+    // Each looks its guest up before it gets in line: of two that are sent at once either may be first.
+    const start = ok("start_vm", { vmid: 102 });
     clock.turn(30);
     assert.equal((await stop).state, "ok");
     assert.equal((await config).state, "ok");
