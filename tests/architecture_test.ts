@@ -136,6 +136,12 @@ Deno.test("only the worker speaks to PVE: what the launcher loads for serving or
   assert.deepEqual([...loaded].filter((file) => /^src\/(?:mcp|tools|sim|pve\/transport)|^npm:/.test(file)), []);
 });
 
+Deno.test("the lock file names packages of npm alone: a module of some address was never meant to be kept", async () => {
+  const lock: unknown = JSON.parse(await Deno.readTextFile(`${ROOT}deno.lock`));
+  assert.ok(typeof lock === "object" && lock !== null && "npm" in lock);
+  assert.equal("remote" in lock, false);
+});
+
 Deno.test("only the transport loads the HTTP library, and only the edge of the protocol loads the SDK", async () => {
   const edges = await graph();
   const users = (library: RegExp) =>

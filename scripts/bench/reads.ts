@@ -71,8 +71,9 @@ export async function readFigures(server: Command, pve: Simulated): Promise<{ ta
     const [floor, ours] = [() => bare.fetch(paths), () => callOrFail(peer, tool, args)];
     for (const parallel of [1, CONNECTIONS]) {
       const count = parallel === 1 ? 100 : 400;
-      await timeCalls(parallel === 1 ? count : WARM_UP, parallel, floor);
-      await timeCalls(parallel === 1 ? count : WARM_UP, parallel, ours);
+      const warmUp = parallel === 1 ? count : WARM_UP;
+      await timeCalls(warmUp, parallel, floor);
+      await timeCalls(warmUp, parallel, ours);
       const rates: number[] = [];
       const [floorTimes, ourTimes]: [number[], number[]] = [[], []];
       for (let round = 0; round < ROUNDS; round++) {

@@ -85,7 +85,7 @@ export function exchange(pool: Pool, request: Admitted, authorization: string): 
   return { answer, over, end };
 }
 
-/** At once: answers stay in the order in which they came, and so do the calls that wait for them. */
+/** In one go, unzipping included: to wait for another thread would cost more. */
 function answered({ status, reason, headers }: Head, chunks: readonly Buffer[]): Answer {
   const location = header(headers.location);
   return {
